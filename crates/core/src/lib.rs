@@ -1,0 +1,43 @@
+//! The vocabulary of wise-monitoring, shared by every other crate.
+//!
+//! A plugin author meets, in this order: [`Plugin`] (the descriptor of a kind of monitor), [`MonitorSettings`] (its
+//! settings, from which schema and form come), [`Monitor`] and [`Probe`] (the work), [`Report`] (what a check
+//! returns) and [`ErrorClass`] (what went wrong, and whose fault it is). This crate does no I/O.
+
+mod class;
+mod clock;
+pub mod conformance;
+mod definition;
+mod duration;
+mod fields;
+mod monitor;
+mod plugin;
+mod record;
+mod registry;
+mod report;
+mod secret;
+mod settings;
+mod status;
+mod threshold;
+
+pub use class::{ErrorClass, Fault, common};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use definition::{
+    ManagedBy, MonitorDefinition, MonitorId, MonitorSpec, ProbeOverride, ProbeSchedule, ThresholdOverride,
+    validate_dependencies, validate_spec,
+};
+pub use duration::{HumanDuration, ParseDurationError};
+pub use fields::{FieldError, FieldErrors, deserialize, deserialize_at, show_value};
+pub use monitor::{BuildContext, CheckContext, Monitor, Probe};
+pub use plugin::{BuildMonitor, Direction, MetricKind, MetricSpec, MonitorSettings, Plugin, ProbeSpec};
+pub use record::{CheckRecord, Reason, Transition};
+pub use registry::{Registry, RegistryError};
+pub use report::{Absent, Failure, FoundMetric, Labels, MetricRef, Reading, ReadingValue, Report};
+pub use secret::{MASK, Masker, Secret, SecretLookup, SecretSource, UnresolvedSecret};
+pub use settings::{SealError, SettingsSchema};
+pub use status::Status;
+pub use threshold::{Severity, Threshold};
+
+// A plugin registers itself with `wise_core::inventory::submit!`, so that it needs no dependency of its own for it.
+pub use async_trait::async_trait;
+pub use inventory;

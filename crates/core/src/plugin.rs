@@ -1,0 +1,213 @@
+//! The descriptor of a kind of monitor. Forms, validation, docs, default thresholds, chart titles and Prometheus
+//! HELP all come from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::class::ErrorClass;
+use crate::fields::{FieldErrors, deserialize_at};
+use crate::monitor::{BuildContext, Monitor};
+use crate::threshold::Threshold;
+
+/// Whether a metric's value is a level or an ever-growing total.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricKind {
+    /// A level that goes up and down.
+    Gauge,
+    /// A total that only grows, emitted raw.
+    Counter,
+}
+
+/// Which side of a threshold is bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// High values are bad, as with latency.
+    Above,
+    /// Low values are bad, as with days to expiry.
+    Below,
+}
+
+/// One measurement that a plugin makes.
+#[derive(Debug, PartialEq)]
+pub struct MetricSpec {
+    /// Dotted name that begins with the kind and ends in the unit: `website.phase.tls_seconds`.
+    pub name: &'static str,
+    /// Title for charts.
+    pub title: &'static str,
+    /// Unit, the last word of the name: seconds, bytes, ratio, count, total, state or days.
+    pub unit: &'static str,
+    /// One sentence: what it is and where it comes from.
+    pub help: &'static str,
+    /// Level or total.
+    pub kind: MetricKind,
+    /// The step in which values are kept, when they need no finer one (0.000001 is a microsecond).
+    pub resolution: Option<f64>,
+    /// Whether quantiles are kept over long ranges.
+    pub sketch: bool,
+    /// Default bounds.
+    pub threshold: Option<Threshold>,
+}
+
+impl MetricSpec {
+    /// A level.
+    pub const fn gauge(name: &'static str, unit: &'static str, title: &'static str, help: &'static str) -> Self {
+        Self { name, title, unit, help, kind: MetricKind::Gauge, resolution: None, sketch: false, threshold: None }
+    }
+
+    /// A total that only grows.
+    pub const fn counter(name: &'static str, unit: &'static str, title: &'static str, help: &'static str) -> Self {
+        Self { name, title, unit, help, kind: MetricKind::Counter, resolution: None, sketch: false, threshold: None }
+    }
+
+    /// A duration in seconds, kept to the microsecond, with quantiles.
+    pub const fn latency(name: &'static str, title: &'static str, help: &'static str) -> Self {
+        let mut spec = Self::gauge(name, "seconds", title, help);
+        spec.resolution = Some(1e-6);
+        spec.sketch = true;
+        spec
+    }
+
+    /// Sets the step in which values are kept.
+    pub const fn resolution(mut self, step: f64) -> Self {
+        self.resolution = Some(step);
+        self
+    }
+
+    /// Sets the default bounds.
+    pub const fn threshold(mut self, threshold: Threshold) -> Self {
+        self.threshold = Some(threshold);
+        self
+    }
+}
+
+/// One job of a monitor.
+#[derive(Debug, PartialEq)]
+pub struct ProbeSpec {
+    /// Name, such as `availability`.
+    pub name: &'static str,
+    /// Title for people.
+    pub title: &'static str,
+    /// How often it runs unless the definition says otherwise.
+    pub interval: Duration,
+    /// Its deadline unless the definition says otherwise.
+    pub timeout: Duration,
+}
+
+impl ProbeSpec {
+    /// The probe that decides whether a monitor is down. Every plugin has it, as its first.
+    pub const AVAILABILITY: &'static str = "availability";
+
+    /// A probe.
+    pub const fn new(name: &'static str, title: &'static str, interval: Duration, timeout: Duration) -> Self {
+        Self { name, title, interval, timeout }
+    }
+}
+
+/// The settings of a kind of monitor: the struct, with its doc comments, is the documentation.
+pub trait MonitorSettings: DeserializeOwned + JsonSchema {
+    /// Settings that a reader can start from. Must deserialise and build.
+    fn example() -> Value;
+
+    /// Validates the settings and makes the monitor. Does no I/O.
+    ///
+    /// # Errors
+    /// Each wrong field, by its path within the settings.
+    fn build(self, cx: &BuildContext) -> Result<Arc<dyn Monitor>, FieldErrors>;
+}
+
+/// Makes a monitor from settings, without I/O.
+pub type BuildMonitor = fn(Value, &BuildContext) -> Result<Arc<dyn Monitor>, FieldErrors>;
+
+/// The descriptor of a kind of monitor. Const, so that registering costs nothing.
+#[derive(Debug)]
+pub struct Plugin {
+    /// Name of the kind, `[a-z][a-z0-9_]*`.
+    pub kind: &'static str,
+    /// The crate it comes from, for error messages.
+    pub package: &'static str,
+    /// Title for people.
+    pub title: &'static str,
+    /// One sentence on what it watches.
+    pub summary: &'static str,
+    /// Group in menus: web, database, host or other.
+    pub category: &'static str,
+    /// JSON Schema of the settings.
+    pub schema: fn() -> Value,
+    /// Example settings.
+    pub example: fn() -> Value,
+    /// The jobs, `availability` first.
+    pub probes: &'static [ProbeSpec],
+    /// Every measurement.
+    pub metrics: &'static [MetricSpec],
+    /// Patterns of metrics found at run time: a dotted name with one `*`.
+    pub metric_patterns: &'static [&'static str],
+    /// Error classes beside the common ones.
+    pub classes: &'static [&'static ErrorClass],
+    /// The main latency metric, shown in lists.
+    pub headline: &'static str,
+    /// Makes a monitor from settings, without I/O.
+    pub build: BuildMonitor,
+}
+
+inventory::collect!(Plugin);
+
+impl Plugin {
+    /// A descriptor with the functions of a settings type; the lists start empty.
+    pub const fn new<S: MonitorSettings>(kind: &'static str, package: &'static str) -> Self {
+        Self {
+            kind,
+            package,
+            title: "",
+            summary: "",
+            category: "other",
+            schema: schema_of::<S>,
+            example: S::example,
+            probes: &[],
+            metrics: &[],
+            metric_patterns: &[],
+            classes: &[],
+            headline: "",
+            build: build::<S>,
+        }
+    }
+
+    /// The metric of that name.
+    pub fn metric(&self, name: &str) -> Option<&'static MetricSpec> {
+        self.metrics.iter().find(|metric| metric.name == name)
+    }
+
+    /// The index of the probe of that name.
+    pub fn probe_index(&self, name: &str) -> Option<usize> {
+        self.probes.iter().position(|probe| probe.name == name)
+    }
+
+    /// Whether a metric found at run time is declared by a pattern.
+    pub fn allows_metric(&self, name: &str) -> bool {
+        self.metric(name).is_some()
+            || self.metric_patterns.iter().any(|pattern| match pattern.split_once('*') {
+                Some((before, after)) => {
+                    name.len() > before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
+                }
+                None => *pattern == name,
+            })
+    }
+}
+
+fn schema_of<S: MonitorSettings>() -> Value {
+    let schema = schemars::generate::SchemaSettings::draft2020_12()
+        .with(|settings| settings.meta_schema = None)
+        .into_generator()
+        .into_root_schema_for::<S>();
+    schema.to_value()
+}
+
+fn build<S: MonitorSettings>(settings: Value, cx: &BuildContext) -> Result<Arc<dyn Monitor>, FieldErrors> {
+    let typed: S = deserialize_at("settings", settings)?;
+    typed.build(cx).map_err(|errors| errors.under("settings"))
+}

@@ -1,0 +1,168 @@
+//! What a check returns.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::class::ErrorClass;
+use crate::plugin::MetricSpec;
+
+/// The outcome of one check.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The numbers.
+    pub readings: Vec<Reading>,
+    /// Short texts that describe the target, such as its version or role; only those that changed need be given.
+    pub facts: Vec<(&'static str, String)>,
+    /// Why the check failed; `None` when it passed.
+    pub failure: Option<Failure>,
+    /// The trace of the check: what was tried, what came back. Secrets are masked in it already.
+    pub evidence: Option<Value>,
+    /// The target is on this machine, so our uplink has no part in the outcome.
+    pub local: bool,
+}
+
+impl Report {
+    /// A report of a failed check, without readings.
+    pub fn failed(failure: Failure) -> Self {
+        Self { failure: Some(failure), ..Self::default() }
+    }
+
+    /// Adds an exact reading.
+    pub fn push(&mut self, metric: &'static MetricSpec, value: f64) {
+        self.readings.push(Reading::exact(metric, value));
+    }
+}
+
+/// Why a check failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// The class.
+    pub class: &'static ErrorClass,
+    /// A finer code within the class, such as `expired` in `tls`.
+    pub code: Option<Cow<'static, str>>,
+    /// One sentence for people, lower case, without secrets.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of a class.
+    pub fn new(class: &'static ErrorClass, message: impl Into<String>) -> Self {
+        Self { class, code: None, message: message.into() }
+    }
+
+    /// Adds the finer code.
+    pub fn code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+}
+
+/// Label names and values, sorted by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Labels(Option<Arc<[(String, String)]>>);
+
+impl Labels {
+    /// Labels in any order; the last of a repeated name wins.
+    pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        let sorted: std::collections::BTreeMap<String, String> = pairs.into_iter().collect();
+        if sorted.is_empty() { Self(None) } else { Self(Some(sorted.into_iter().collect())) }
+    }
+
+    /// The pairs, sorted by name.
+    pub fn pairs(&self) -> &[(String, String)] {
+        self.0.as_deref().unwrap_or(&[])
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// A metric that was found at run time, under one of the plugin's patterns.
+#[derive(Debug, PartialEq)]
+pub struct FoundMetric {
+    /// Dotted name.
+    pub name: String,
+    /// Unit.
+    pub unit: String,
+}
+
+/// The metric of a reading.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MetricRef {
+    /// From the catalogue.
+    Declared(&'static MetricSpec),
+    /// Found at run time.
+    Found(Arc<FoundMetric>),
+}
+
+impl MetricRef {
+    /// The dotted name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Declared(spec) => spec.name,
+            Self::Found(found) => &found.name,
+        }
+    }
+
+    /// The step in which values are kept.
+    pub fn resolution(&self) -> Option<f64> {
+        match self {
+            Self::Declared(spec) => spec.resolution,
+            Self::Found(_) => None,
+        }
+    }
+}
+
+/// One measurement of a check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// What was measured.
+    pub metric: MetricRef,
+    /// On which part of the target.
+    pub labels: Labels,
+    /// The value, or why there is none.
+    pub value: ReadingValue,
+}
+
+impl Reading {
+    /// An exact value without labels.
+    pub fn exact(metric: &'static MetricSpec, value: f64) -> Self {
+        Self { metric: MetricRef::Declared(metric), labels: Labels::default(), value: ReadingValue::Exact(value) }
+    }
+}
+
+/// A value and how good it is. Absent is never zero.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReadingValue {
+    /// As measured.
+    Exact(f64),
+    /// From statistics of the target that may lag behind.
+    Estimate(f64),
+    /// There is none.
+    Absent(Absent),
+}
+
+impl ReadingValue {
+    /// The number, if there is a finite one.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Exact(value) | Self::Estimate(value) if value.is_finite() => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+/// Why a reading has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// This version of the target does not have it.
+    Unsupported,
+    /// A right is missing; the text names it.
+    NoPermission(String),
+    /// The target says that it does not know.
+    NotKnown,
+}

@@ -1,0 +1,135 @@
+import { batch, computed, signal } from '@preact/signals';
+import { api, apiUrl } from '../api/client.ts';
+import type { Overview, OverviewItem, Status, Transition } from '../api/types.ts';
+import { learnServerTime, now } from '../time/clock.ts';
+import { instanceZone } from '../time/zone.ts';
+import { currentBucketEnd } from './beats.ts';
+import type { Connection, LiveMessage } from './messages.ts';
+import { LiveSource } from './source.ts';
+import { isStale } from './stale.ts';
+import { applySnapshot, applyUpdate, type Entry, type LiveState, NOTHING } from './state.ts';
+import { shareAmongTabs } from './tabs.ts';
+
+/** A monitor as it is shown: its entry, and the status that is still true by now. */
+export interface View {
+  readonly entry: Entry;
+  readonly item: OverviewItem;
+  readonly status: Status;
+  readonly down: boolean;
+  readonly stale: boolean;
+}
+
+const state = signal<LiveState>(NOTHING);
+
+export const connection = signal<Connection>({ state: 'connecting' });
+export const hasSnapshot = computed(() => state.value.id !== null);
+
+/** Moves every five seconds: nothing goes stale faster than that matters. */
+const slowNow = computed(() => Math.floor(now.value / 5000) * 5000);
+
+export const views = computed<ReadonlyMap<string, View>>(() => {
+  const at = slowNow.value;
+  const shown = new Map<string, View>();
+  for (const [id, entry] of state.value.entries) {
+    const stale = isStale(entry, at);
+    const { item } = entry;
+    shown.set(id, { entry, item, stale, status: stale ? 'unknown' : item.status, down: !stale && item.down });
+  }
+  return shown;
+});
+
+export const bucketSeconds = computed(() => state.value.bucketSeconds);
+export const bucketEnd = computed(() =>
+  currentBucketEnd(state.value.bucketEnd, state.value.bucketSeconds, slowNow.value),
+);
+
+const transitionListeners = new Set<(transition: Transition) => void>();
+
+export function onTransition(listener: (transition: Transition) => void): () => void {
+  transitionListeners.add(listener);
+  return () => transitionListeners.delete(listener);
+}
+
+/** Puts what a request has just answered into the list, without waiting for the stream to say the same. */
+export function forget(ids: readonly string[]): void {
+  const entries = new Map(state.value.entries);
+  for (const id of ids) entries.delete(id);
+  state.value = { ...state.value, entries };
+}
+
+function receive(message: LiveMessage): void {
+  switch (message.type) {
+    case 'snapshot':
+      take(message.overview);
+      break;
+    case 'update':
+      batch(() => {
+        learnServerTime(message.update.time);
+        state.value = applyUpdate(state.value, message.id, message.update);
+      });
+      if (state.value.lostTrack) void catchUp();
+      break;
+    case 'transition':
+      for (const listener of transitionListeners) listener(message.transition);
+      break;
+    case 'connection':
+      connection.value = message.connection;
+      break;
+  }
+}
+
+function take(overview: Overview): void {
+  batch(() => {
+    learnServerTime(overview.time);
+    instanceZone.value = overview.time_zone;
+    state.value = applySnapshot(state.value, overview);
+  });
+}
+
+async function catchUp(): Promise<void> {
+  try {
+    take(await api.overview());
+  } catch {
+    // The stream keeps trying and says so; there is nothing to add.
+  }
+}
+
+const HIDDEN_MS = 60_000;
+
+/** Keeps the list live until stopped; a page that nobody has looked at for a minute lets go of its stream. */
+export function startLive(): () => void {
+  const open = () =>
+    shareAmongTabs({
+      receive,
+      catchUp,
+      lead: (emit) => {
+        const source = new LiveSource({
+          open: () => new EventSource(apiUrl('/events')),
+          fetchOverview: () => api.overview(),
+          emit,
+        });
+        source.start();
+        return source;
+      },
+    });
+
+  let stream: ReturnType<typeof open> | null = open();
+  let hiding: ReturnType<typeof setTimeout> | undefined;
+  const onVisibility = () => {
+    clearTimeout(hiding);
+    if (document.hidden) {
+      hiding = setTimeout(() => {
+        stream?.stop();
+        stream = null;
+      }, HIDDEN_MS);
+    } else {
+      stream ??= open();
+    }
+  };
+  document.addEventListener('visibilitychange', onVisibility);
+  return () => {
+    clearTimeout(hiding);
+    document.removeEventListener('visibilitychange', onVisibility);
+    stream?.stop();
+  };
+}

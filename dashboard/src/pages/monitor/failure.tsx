@@ -1,0 +1,82 @@
+import { api } from '../../api/client.ts';
+import type { CheckResult, JsonObject, Monitor, Plugin, Transition } from '../../api/types.ts';
+import { serverNow } from '../../time/clock.ts';
+import { Ago, At } from '../../time/time.tsx';
+import { useRequest } from '../../ui/request.ts';
+import { millisecondsText } from '../../units/format.ts';
+import { Evidence } from './evidence.tsx';
+
+const REACH_MS = 90 * 86_400_000;
+const LOOKED_AT = 50;
+
+interface Props {
+  monitor: Monitor;
+  plugin: Plugin | undefined;
+  transitions: readonly Transition[];
+  fresh: string | null;
+}
+
+/** Why the last failed check failed, with all that was written down about it. */
+export function Failure({ monitor, plugin, transitions, fresh }: Props) {
+  const failed = useRequest(
+    (signal) => {
+      const from = new Date(serverNow() - REACH_MS).toISOString();
+      return api.results(monitor.id, { from, failed: true, limit: LOOKED_AT }, signal);
+    },
+    [monitor.id, fresh],
+  );
+  const results = failed.data.value?.items ?? [];
+  const last = results[0];
+  if (!last) return null;
+  const { evidence, time } = evidenceOf(last, results, transitions);
+  const known = plugin?.error_classes.find(({ name }) => name === last.error_class);
+  return (
+    <section class="card section failure" aria-labelledby="failure">
+      <div class="section-head">
+        <h2 id="failure">Last failure</h2>
+        <p class="dim">
+          <Ago time={last.time} />, <At time={last.time} />
+        </p>
+      </div>
+      <p class="failure-message">
+        {last.error_class && <code class="class-name">{last.error_class}</code>}
+        {known && <strong>{known.title}. </strong>}
+        {last.message} <span class="dim">after {millisecondsText(last.duration_ms)}</span>
+      </p>
+      {known?.hint && <p class="failure-hint">{known.hint}</p>}
+      {known?.fault === 'own' && (
+        <p class="dim">
+          The trouble is on this side, so it does not count against the uptime of {monitor.name}.
+        </p>
+      )}
+      {evidence ? (
+        <>
+          {time !== last.time && (
+            <p class="dim">
+              The same as in the check at <At time={time} />, whose evidence is below.
+            </p>
+          )}
+          <Evidence evidence={evidence} />
+        </>
+      ) : (
+        <p class="dim">No evidence was kept of it.</p>
+      )}
+    </section>
+  );
+}
+
+/** Evidence is kept when something changes; a repeated failure of the same class has that of the first one. */
+function evidenceOf(
+  last: CheckResult,
+  results: readonly CheckResult[],
+  transitions: readonly Transition[],
+): { evidence: JsonObject | null; time: string } {
+  const written = results.find(
+    ({ evidence, error_class }) => evidence !== null && error_class === last.error_class,
+  );
+  const noted = transitions.find(
+    ({ evidence, reason }) => evidence !== null && reason?.class === last.error_class,
+  );
+  const source = written ?? noted;
+  return { evidence: source?.evidence ?? null, time: source?.time ?? last.time };
+}
