@@ -1,1 +1,22 @@
-//! .
+//! The store: what is kept, and what is known live.
+//!
+//! Ports by concern are in [`ports`]; [`SqliteStore`] implements them in a folder. The [`Recorder`] is the one writer
+//! of verdicts: it groups them, stores them, and only then tells the [`Overview`] and whoever listens. Secrets are
+//! sealed by [`Sealer`] before they get here.
+
+mod error;
+mod overview;
+pub mod ports;
+mod query;
+mod recorder;
+mod seal;
+mod sqlite;
+mod uptime;
+
+pub use error::StoreError;
+pub use overview::{BEATS, BUCKET_SECONDS, Counts, Overview, OverviewDelta, OverviewItem, OverviewSnapshot};
+pub use query::{Aggregate, HistoryQuery, HistorySeries, ResultQuery, StoredResult};
+pub use recorder::{Listener, Published, Recorder, RecorderState, StoredTransition, Verdicts};
+pub use seal::{KeySource, Sealer};
+pub use sqlite::{SqliteOptions, SqliteStore};
+pub use uptime::{Uptime, UptimeState, uptime};

@@ -126,25 +126,13 @@ export interface ProbeOverride {
 }
 
 /** What a user writes; everything but name, kind and settings has a default on the server. */
-export interface Definition {
+export type Definition = JsonObject & { name: string; kind: string; settings: JsonObject };
+
+export interface Monitor {
+  id: string;
   name: string;
   kind: string;
   settings: JsonObject;
-  interval?: string | null;
-  timeout?: string | null;
-  retry_interval?: string | null;
-  failures_before_unhealthy?: number;
-  failure_window?: number | null;
-  successes_before_healthy?: number;
-  tags?: Record<string, string>;
-  depends_on?: string[];
-  enabled?: boolean;
-  probes?: Record<string, ProbeOverride>;
-  thresholds?: Record<string, ThresholdPair>;
-}
-
-export interface Monitor extends Definition {
-  id: string;
   interval: string;
   timeout: string;
   retry_interval: string | null;

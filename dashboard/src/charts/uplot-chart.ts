@@ -20,6 +20,16 @@ export interface DrawnChart {
 
 const SYNC = 'monitor';
 
+/** Steps that read well in units people do not count in tens. */
+const STEPS: Record<string, number[]> = {
+  bytes: Array.from({ length: 50 }, (_, power) => 2 ** power),
+  seconds: [
+    ...[-6, -5, -4, -3, -2, -1].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power)),
+    ...[1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200],
+    ...[1, 2, 5, 7, 14, 30, 60, 90, 180, 365].map((days) => days * 86_400),
+  ],
+};
+
 /** Draws a chart into an element. A chart is thrown away and drawn anew when anything about it changes. */
 export function draw(target: HTMLElement, spec: ChartSpec, parts: ChartParts): DrawnChart {
   const color = paint(target);
@@ -42,11 +52,12 @@ export function draw(target: HTMLElement, spec: ChartSpec, parts: ChartParts): D
       y: { range: (_plot, low, high) => yRange(low, high) },
     },
     axes: [
-      { ...axis, space: 72, values: (_plot, splits) => timeLabels(splits, zone) },
+      { ...axis, size: 30, space: 72, values: (_plot, splits) => timeLabels(splits, zone) },
       {
         ...axis,
         size: 68,
         space: 36,
+        ...(STEPS[spec.unit] ? { incrs: STEPS[spec.unit] } : {}),
         values: (_plot, splits) => splits.map((value) => valueText(value, spec.unit)),
       },
     ],

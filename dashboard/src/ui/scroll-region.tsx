@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 
 /** A part that scrolls by itself has to take the focus, or a keyboard could not scroll it. */
-const FOCUSABLE = { role: 'region', tabIndex: 0 } as const;
+const FOCUSABLE = { tabIndex: 0 } as const;
 
 interface Props {
   label: string;
@@ -11,8 +11,8 @@ interface Props {
 
 export function ScrollRegion({ label, class: name = 'table-scroll', children }: Props) {
   return (
-    <div class={name} aria-label={label} {...FOCUSABLE}>
+    <section class={name} aria-label={label} {...FOCUSABLE}>
       {children}
-    </div>
+    </section>
   );
 }

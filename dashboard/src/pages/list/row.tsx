@@ -43,15 +43,18 @@ export function Row({ view, index, top, narrow, selected, onSelect }: Props) {
       </td>
       <td class="cell-status">
         <StatusIcon status={status} />
-        <span>
-          <span class={`row-status ${toneOf(status)}`}>{statusWord(status, down)}</span>
-          <Since view={view} />
-        </span>
+        {!narrow && (
+          <span>
+            <span class={`row-status ${toneOf(status)}`}>{statusWord(status, down)}</span>
+            <Since view={view} />
+          </span>
+        )}
       </td>
       <td class="cell-name">
         <a class="row-link" href={href(paths.monitor(item.id))} title={item.name}>
           {item.name}
         </a>
+        {narrow && <span class={`row-word ${toneOf(status)}`}>{statusWord(status, down)}</span>}
         <Aside view={view} />
       </td>
       <td class="cell-beats">
@@ -59,8 +62,8 @@ export function Row({ view, index, top, narrow, selected, onSelect }: Props) {
       </td>
       <td class="cell-uptime">{uptimeText(item.uptime_24h)}</td>
       <td class="cell-latency">
-        <span>{millisecondsText(item.latency_ms)}</span>
         {!narrow && <Sparkline values={latency} />}
+        <span>{millisecondsText(item.latency_ms)}</span>
       </td>
       <td class="cell-checked dim">
         <Ago time={item.last_check} />

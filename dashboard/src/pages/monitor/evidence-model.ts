@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../api/types.ts';
-import { millisecondsText, valueText } from '../../units/format.ts';
+import { millisecondsText, significant, valueText } from '../../units/format.ts';
+import { titleOf } from '../../units/words.ts';
 
 export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -23,15 +24,14 @@ const UNIT_SUFFIXES: readonly [suffix: string, show: (value: number) => string][
 /** `took_ms: 2.1` reads "Took" and "2.1 ms": the unit moves from the name to the value. */
 export function fieldTitle(key: string): string {
   const suffix = UNIT_SUFFIXES.find(([candidate]) => key.endsWith(candidate) && key !== candidate);
-  const words = (suffix ? key.slice(0, -suffix[0].length) : key).replaceAll('_', ' ');
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  return titleOf(suffix ? key.slice(0, -suffix[0].length) : key);
 }
 
 export function fieldText(key: string, value: Json | undefined): string {
   if (value === null || value === undefined) return '–';
   if (typeof value === 'number') {
     const suffix = UNIT_SUFFIXES.find(([candidate]) => key.endsWith(candidate));
-    return suffix ? suffix[1](value) : String(value);
+    return suffix ? suffix[1](value) : significant(value);
   }
   return text(value) ?? '–';
 }

@@ -234,53 +234,57 @@ function Rows({ rows, caption }: { rows: readonly JsonObject[]; caption: string 
 const CERTIFICATE_KNOWN = new Set(['subject', 'issuer', 'names', 'not_before', 'not_after']);
 
 function Certificate({ certificate }: { certificate: JsonObject }) {
+  const from = text(certificate['not_before']);
+  const to = text(certificate['not_after']);
   const names = Array.isArray(certificate['names']) ? certificate['names'].map(text) : [];
   return (
-    <dl class="certificate">
-      <div>
-        <dt>Subject</dt>
-        <dd>{text(certificate['subject'])}</dd>
-      </div>
-      <div>
-        <dt>Issuer</dt>
-        <dd>{text(certificate['issuer'])}</dd>
-      </div>
-      {names.length > 0 && (
+    <details>
+      <summary>
+        {text(certificate['subject'])}, <Expiry from={from} to={to} />
+      </summary>
+      <dl class="certificate">
         <div>
-          <dt>Names</dt>
-          <dd>{names.join(', ')}</dd>
+          <dt>Subject</dt>
+          <dd>{text(certificate['subject'])}</dd>
         </div>
-      )}
-      <div>
-        <dt>Valid</dt>
-        <dd>
-          <Validity from={text(certificate['not_before'])} to={text(certificate['not_after'])} />
-        </dd>
-      </div>
-      {Object.entries(certificate)
-        .filter(([key]) => !CERTIFICATE_KNOWN.has(key))
-        .map(([key, value]) => (
-          <div key={key}>
-            <dt>{key === 'sha256' ? 'SHA-256' : fieldTitle(key)}</dt>
-            <dd class="mono">{fieldText(key, value)}</dd>
+        <div>
+          <dt>Issuer</dt>
+          <dd>{text(certificate['issuer'])}</dd>
+        </div>
+        {names.length > 0 && (
+          <div>
+            <dt>Names</dt>
+            <dd>{names.join(', ')}</dd>
           </div>
-        ))}
-    </dl>
+        )}
+        <div>
+          <dt>Valid</dt>
+          <dd>
+            {from && absolute(new Date(from), zone.value)} to {to && absolute(new Date(to), zone.value)}
+          </dd>
+        </div>
+        {Object.entries(certificate)
+          .filter(([key]) => !CERTIFICATE_KNOWN.has(key))
+          .map(([key, value]) => (
+            <div key={key}>
+              <dt>{fieldTitle(key)}</dt>
+              <dd class="mono">{fieldText(key, value)}</dd>
+            </div>
+          ))}
+      </dl>
+    </details>
   );
 }
 
-function Validity({ from, to }: { from: string | null; to: string | null }) {
-  if (!from || !to) return <>–</>;
+function Expiry({ from, to }: { from: string | null; to: string | null }) {
+  if (!from || !to) return null;
   const now = new Date(serverNow());
   const end = new Date(to);
   const expired = end < now;
   const early = new Date(from) > now;
   return (
-    <>
-      {absolute(new Date(from), zone.value)} to {absolute(end, zone.value)}{' '}
-      <strong class={expired || early ? 'tone-bad' : undefined}>
-        {early ? 'not valid yet' : `${expired ? 'expired' : 'expires'} ${relative(end, now)}`}
-      </strong>
-    </>
+    <strong class={expired || early ? 'tone-bad' : undefined}>
+      {early ? 'not valid yet' : `${expired ? 'expired' : 'expires'} ${relative(end, now)}`}
+    </strong>
   );
 }

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import type { Json, Monitor } from '../../api/types.ts';
 import { href } from '../../base.ts';
 import { type View, views } from '../../live/store.ts';
@@ -5,6 +6,7 @@ import { paths } from '../../router/router.ts';
 import { statusWord } from '../../status/status.ts';
 import { At } from '../../time/time.tsx';
 import { StatusIcon } from '../../ui/status-icon.tsx';
+import { titleOf } from '../../units/words.ts';
 
 /** What it needs, what needs it, and what of that is in trouble. */
 export function Dependencies({ monitor }: { monitor: Monitor }) {
@@ -98,7 +100,7 @@ export function Facts({ monitor }: { monitor: Monitor }) {
   );
 }
 
-function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {
+function Fact({ name, children }: { name: string; children: ComponentChildren }) {
   return (
     <div>
       <dt>{name}</dt>
@@ -107,11 +109,9 @@ function Fact({ name, children }: { name: string; children: preact.ComponentChil
   );
 }
 
-/** `website.tls_version` reads "Tls version" beside a website, whose kind need not be repeated. */
+/** `website.tls_version` reads "TLS version" beside a website, whose kind need not be repeated. */
 function factTitle(name: string, kind: string): string {
-  const short = name.startsWith(`${kind}.`) ? name.slice(kind.length + 1) : name;
-  const words = short.replaceAll(/[._]/g, ' ');
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  return titleOf(name.startsWith(`${kind}.`) ? name.slice(kind.length + 1) : name);
 }
 
 function factText(value: Json): string {

@@ -1,26 +1,35 @@
 import type { ComponentChildren } from 'preact';
-import type { Monitor, UptimeWindow } from '../../api/types.ts';
+import { api } from '../../api/client.ts';
+import type { MetricInfo, Monitor, Plugin, UptimeWindow } from '../../api/types.ts';
 import { alignBeats } from '../../live/beats.ts';
 import { bucketEnd, bucketSeconds, type View } from '../../live/store.ts';
+import { serverNow } from '../../time/clock.ts';
 import { lasting } from '../../time/format.ts';
 import { Ago } from '../../time/time.tsx';
 import { HeartbeatBar } from '../../ui/heartbeat.tsx';
 import { rangeText } from '../../ui/heartbeat-path.ts';
-import { millisecondsText, uptimeText } from '../../units/format.ts';
+import { useRequest } from '../../ui/request.ts';
+import { millisecondsText, uptimeText, valueText } from '../../units/format.ts';
 
 interface Props {
   monitor: Monitor;
   view: View | undefined;
   uptime: readonly UptimeWindow[];
+  plugin: Plugin | undefined;
 }
 
-export function Kpis({ monitor, view, uptime }: Props) {
+export function Kpis({ monitor, view, uptime, plugin }: Props) {
+  const expiry = plugin?.metrics.find(({ name }) => name.includes('.expires_in_'));
   const beats = view ? alignBeats(view.entry, bucketEnd.value, bucketSeconds.value).beats : '';
   return (
     <section class="card kpi-card" aria-label="Key figures">
       <dl class="kpis">
         {uptime.map((window) => (
-          <Kpi key={window.window} label={`Uptime ${window.window}`} note={downText(window)}>
+          <Kpi
+            key={window.window}
+            label={`Uptime ${window.window.replace(/(\d)([a-z])/, '$1 $2')}`}
+            note={downText(window)}
+          >
             {uptimeText(window.uptime_ratio)}
           </Kpi>
         ))}
@@ -30,6 +39,7 @@ export function Kpis({ monitor, view, uptime }: Props) {
         <Kpi label="Last check" note={<NextCheck time={monitor.next_check} />}>
           <Ago time={view?.item.last_check ?? monitor.last_check} />
         </Kpi>
+        {expiry && <Expiry key={expiry.name} monitor={monitor} metric={expiry} />}
       </dl>
       {beats !== '' && (
         <div class="kpi-beats">
@@ -60,6 +70,23 @@ function Kpi({
       {note && <dd class="kpi-note">{note}</dd>}
     </div>
   );
+}
+
+const DAY_MS = 86_400_000;
+
+/** How long a certificate still holds, for kinds that measure it. */
+function Expiry({ monitor, metric }: { monitor: Monitor; metric: MetricInfo }) {
+  const history = useRequest(
+    (signal) => {
+      const now = serverNow();
+      const span = { from: new Date(now - DAY_MS).toISOString(), to: new Date(now).toISOString() };
+      return api.history(monitor.id, { metrics: [metric.name], points: 60, ...span }, signal);
+    },
+    [monitor.id, metric.name],
+  );
+  const last = history.data.value?.[0]?.series.flatMap(({ points }) => points.at(-1)?.[1] ?? []);
+  if (!last || last.length === 0) return null;
+  return <Kpi label={metric.title}>{valueText(Math.min(...last), metric.unit)}</Kpi>;
 }
 
 function NextCheck({ time }: { time: string | null }) {

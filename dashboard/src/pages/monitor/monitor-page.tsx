@@ -67,7 +67,7 @@ export function MonitorPage({ id }: { id: string }) {
   return (
     <div class="page page-monitor">
       <MonitorHeader monitor={shown} view={view} plugin={plugin} onChanged={monitor.reload} />
-      <Kpis monitor={shown} view={view} uptime={uptime.data.value?.items ?? []} />
+      <Kpis monitor={shown} view={view} uptime={uptime.data.value?.items ?? []} plugin={plugin} />
       <div class="monitor-columns">
         <div class="monitor-main">
           {isProblem(status) && failure}

@@ -29,7 +29,8 @@ export function Timeline({ transitions, more }: { transitions: readonly Transiti
                 <p>
                   <strong class={toneOf(transition.to)}>{statusWord(transition.to, transition.down)}</strong>{' '}
                   <span class="dim">
-                    {newer ? 'for' : 'for now'} {lasting(seconds)}
+                    for {lasting(seconds)}
+                    {!newer && ' so far'}
                   </span>
                 </p>
                 {transition.reason && <p class="timeline-reason">{transition.reason.message}</p>}

@@ -1,0 +1,499 @@
+//! The live view: every monitor's status, last latency, 24-hour uptime and last hour, kept as verdicts come in.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use wise_core::{CheckRecord, Clock, MonitorDefinition, MonitorId, ProbeSpec, Reason, Status, Timestamp, Transition};
+
+use crate::uptime::{UptimeState, uptime};
+
+/// Buckets of the heartbeat bar.
+pub const BEATS: usize = 60;
+/// Width of a bucket in seconds.
+pub const BUCKET_SECONDS: i64 = 60;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A monitor in the live view.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverviewItem {
+    /// Identity.
+    pub id: MonitorId,
+    /// Name.
+    pub name: String,
+    /// Kind.
+    pub kind: String,
+    /// Interval of its availability probe.
+    pub interval: Duration,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// Dependencies.
+    pub depends_on: Vec<String>,
+    /// Status.
+    pub status: Status,
+    /// Whether it counts as down.
+    pub down: bool,
+    /// Since when it has this status.
+    pub since: Timestamp,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// When it was last checked.
+    pub last_check: Option<Timestamp>,
+    /// When it is checked next.
+    pub next_check: Option<Timestamp>,
+    /// Latency of the last passed check, in milliseconds.
+    pub latency_ms: Option<f64>,
+    /// Facts, the newest value of each.
+    pub facts: BTreeMap<String, String>,
+    /// The last readings by metric, for metrics without labels.
+    pub readings: BTreeMap<String, f64>,
+    /// Up ÷ (up + down) of the last 24 hours.
+    pub uptime_24h: Option<f64>,
+    /// The heartbeat bar, oldest first: a letter a bucket.
+    pub beats: String,
+    /// Mean latency a bucket, in milliseconds.
+    pub latency: Vec<Option<f64>>,
+}
+
+/// Monitors by status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts(pub [u32; Status::ALL.len()]);
+
+impl Counts {
+    /// How many have that status.
+    pub fn of(&self, status: Status) -> u32 {
+        self.0[usize::from(status.code())]
+    }
+}
+
+/// The whole live view.
+#[derive(Clone, Debug)]
+pub struct OverviewSnapshot {
+    /// When it was taken.
+    pub time: Timestamp,
+    /// End of the newest bucket, in unix seconds.
+    pub bucket_end: i64,
+    /// Monitors by status.
+    pub counts: Counts,
+    /// The monitors, by name.
+    pub items: Vec<OverviewItem>,
+}
+
+/// What changed since the last delta.
+#[derive(Clone, Debug)]
+pub struct OverviewDelta {
+    /// When it was taken.
+    pub time: Timestamp,
+    /// End of the newest bucket, in unix seconds.
+    pub bucket_end: i64,
+    /// Monitors by status.
+    pub counts: Counts,
+    /// Monitors that are new or changed.
+    pub items: Vec<OverviewItem>,
+    /// Monitors that are gone.
+    pub removed: Vec<MonitorId>,
+}
+
+/// The live view.
+#[derive(Debug)]
+pub struct Overview {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    monitors: HashMap<MonitorId, Live>,
+    dirty: HashSet<MonitorId>,
+    removed: Vec<MonitorId>,
+}
+
+#[derive(Debug)]
+struct Live {
+    item: OverviewItem,
+    headline: &'static str,
+    /// Number of the newest bucket.
+    bucket: i64,
+    beats: [u8; BEATS],
+    sums: [f32; BEATS],
+    counts: [u16; BEATS],
+    states: VecDeque<(Timestamp, UptimeState)>,
+}
+
+impl Overview {
+    /// An empty view.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a monitor, or takes over its changed definition. `headline` is the metric shown as latency.
+    pub fn define(&self, definition: &MonitorDefinition, interval: Duration, headline: &'static str) {
+        let mut state = self.lock();
+        let now = self.clock.now();
+        let live = state.monitors.entry(definition.id).or_insert_with(|| Live::new(definition, now));
+        let spec = &definition.spec;
+        live.headline = headline;
+        live.item.name.clone_from(&spec.name);
+        live.item.kind.clone_from(&spec.kind);
+        live.item.interval = interval;
+        live.item.tags.clone_from(&spec.tags);
+        live.item.depends_on.clone_from(&spec.depends_on);
+        state.dirty.insert(definition.id);
+    }
+
+    /// Removes a monitor.
+    pub fn remove(&self, id: MonitorId) {
+        let mut state = self.lock();
+        if state.monitors.remove(&id).is_some() {
+            state.dirty.remove(&id);
+            state.removed.push(id);
+        }
+    }
+
+    /// Brings back what an earlier run knew of a monitor: its status, the changes of the last day, the latencies of
+    /// the last hour.
+    pub fn restore(
+        &self,
+        id: MonitorId,
+        status: (Status, bool, Timestamp, Option<Reason>),
+        states: impl IntoIterator<Item = (Timestamp, UptimeState)>,
+        checks: impl IntoIterator<Item = (Timestamp, Status, bool, Option<f64>)>,
+    ) {
+        let mut state = self.lock();
+        let Some(live) = state.monitors.get_mut(&id) else { return };
+        (live.item.status, live.item.down, live.item.since, live.item.reason) = status;
+        live.states = states.into_iter().collect();
+        for (time, status, failed, latency) in checks {
+            live.beat(time, letter(status, failed), latency);
+            live.item.last_check = live.item.last_check.max(Some(time));
+            if !failed && latency.is_some() {
+                live.item.latency_ms = latency.map(|seconds| seconds * 1e3);
+            }
+        }
+    }
+
+    /// Takes in verdicts.
+    pub fn apply(&self, records: &[CheckRecord], transitions: &[Transition]) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        for transition in transitions {
+            let Some(live) = state.monitors.get_mut(&transition.monitor) else { continue };
+            live.item.status = transition.to;
+            live.item.down = transition.down;
+            live.item.since = transition.time;
+            live.item.reason.clone_from(&transition.reason);
+            live.states.push_back((transition.time, UptimeState::of(transition.to, transition.down)));
+            if matches!(transition.to, Status::Paused | Status::Unknown) {
+                live.beat(transition.time, letter(transition.to, false), None);
+            }
+            state.dirty.insert(transition.monitor);
+        }
+        for record in records {
+            let Some(live) = state.monitors.get_mut(&record.monitor) else { continue };
+            live.take(record);
+            state.dirty.insert(record.monitor);
+        }
+    }
+
+    /// One monitor.
+    pub fn item(&self, id: MonitorId) -> Option<OverviewItem> {
+        let now = self.clock.now();
+        self.lock().monitors.get_mut(&id).map(|live| live.shown(now))
+    }
+
+    /// Everything.
+    pub fn snapshot(&self) -> OverviewSnapshot {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let counts = state.counts();
+        let mut items: Vec<OverviewItem> = state.monitors.values_mut().map(|live| live.shown(now)).collect();
+        drop(state);
+        items.sort_by(|a, b| a.name.cmp(&b.name));
+        OverviewSnapshot { time: now, bucket_end: bucket_end(now), counts, items }
+    }
+
+    /// What changed since the last call; `None` when nothing did.
+    pub fn delta(&self) -> Option<OverviewDelta> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        if state.dirty.is_empty() && state.removed.is_empty() {
+            return None;
+        }
+        let dirty = std::mem::take(&mut state.dirty);
+        let removed = std::mem::take(&mut state.removed);
+        let counts = state.counts();
+        let items = dirty.iter().filter_map(|id| state.monitors.get_mut(id).map(|live| live.shown(now))).collect();
+        Some(OverviewDelta { time: now, bucket_end: bucket_end(now), counts, items, removed })
+    }
+
+    /// Forgets what changed, for when nobody listens.
+    pub fn forget_changes(&self) {
+        let mut state = self.lock();
+        state.dirty.clear();
+        state.removed.clear();
+    }
+
+    /// Calls `f` with every monitor as it stands, without the bars.
+    pub fn for_each(&self, mut f: impl FnMut(&OverviewItem)) {
+        for live in self.lock().monitors.values() {
+            f(&live.item);
+        }
+    }
+
+    /// Monitors by status.
+    pub fn counts(&self) -> Counts {
+        self.lock().counts()
+    }
+}
+
+impl State {
+    fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for live in self.monitors.values() {
+            counts.0[usize::from(live.item.status.code())] += 1;
+        }
+        counts
+    }
+}
+
+impl Live {
+    fn new(definition: &MonitorDefinition, now: Timestamp) -> Self {
+        let item = OverviewItem {
+            id: definition.id,
+            name: String::new(),
+            kind: String::new(),
+            interval: Duration::ZERO,
+            tags: BTreeMap::new(),
+            depends_on: Vec::new(),
+            status: Status::Unknown,
+            down: false,
+            since: now,
+            reason: None,
+            last_check: None,
+            next_check: None,
+            latency_ms: None,
+            facts: BTreeMap::new(),
+            readings: BTreeMap::new(),
+            uptime_24h: None,
+            beats: String::new(),
+            latency: Vec::new(),
+        };
+        Self {
+            item,
+            headline: "",
+            bucket: bucket_of(now),
+            beats: [b'.'; BEATS],
+            sums: [0.0; BEATS],
+            counts: [0; BEATS],
+            states: VecDeque::new(),
+        }
+    }
+
+    fn take(&mut self, record: &CheckRecord) {
+        let is_availability = record.probe == ProbeSpec::AVAILABILITY;
+        let mut latency = None;
+        for reading in &record.readings {
+            let Some(value) = reading.value.number() else { continue };
+            let name = reading.metric.name();
+            if name == self.headline {
+                latency = Some(value);
+            }
+            if reading.labels.is_empty() {
+                match self.item.readings.get_mut(name) {
+                    Some(known) => *known = value,
+                    None => {
+                        self.item.readings.insert(name.to_owned(), value);
+                    }
+                }
+            }
+        }
+        for (name, value) in &record.facts {
+            self.item.facts.insert((*name).to_owned(), value.clone());
+        }
+        if is_availability {
+            self.item.last_check = Some(record.time);
+            self.item.next_check = record.next.or(self.item.next_check);
+            if record.failure.is_none() {
+                self.item.latency_ms = latency.map(|seconds| seconds * 1e3);
+            }
+        }
+        self.beat(record.time, letter(record.status, record.failure.is_some()), latency);
+    }
+
+    /// Notes a beat. Beats from before the bar, or from a future that a clock step has taken back, change nothing.
+    fn beat(&mut self, time: Timestamp, letter: u8, latency: Option<f64>) {
+        let bucket = bucket_of(time);
+        self.advance(bucket);
+        let age = self.bucket - bucket;
+        let Some(index) = usize::try_from(age).ok().filter(|age| *age < BEATS).map(|age| BEATS - 1 - age) else { return };
+        if rank(letter) > rank(self.beats[index]) {
+            self.beats[index] = letter;
+        }
+        if let Some(seconds) = latency {
+            self.sums[index] += (seconds * 1e3) as f32;
+            self.counts[index] = self.counts[index].saturating_add(1);
+        }
+    }
+
+    /// Moves the bar on to a bucket.
+    fn advance(&mut self, bucket: i64) {
+        let steps = usize::try_from(bucket - self.bucket).unwrap_or(0).min(BEATS);
+        if steps == 0 {
+            return;
+        }
+        self.beats.rotate_left(steps);
+        self.sums.rotate_left(steps);
+        self.counts.rotate_left(steps);
+        self.beats[BEATS - steps..].fill(b'.');
+        self.sums[BEATS - steps..].fill(0.0);
+        self.counts[BEATS - steps..].fill(0);
+        self.bucket = bucket;
+    }
+
+    fn shown(&mut self, now: Timestamp) -> OverviewItem {
+        self.advance(bucket_of(now));
+        let from = now.minus(DAY);
+        // One change from before the day says how it began.
+        while self.states.get(1).is_some_and(|(time, _)| *time <= from) {
+            self.states.pop_front();
+        }
+        let mut item = self.item.clone();
+        item.uptime_24h = uptime(self.states.iter().copied(), from, now).ratio();
+        item.beats = String::from_utf8_lossy(&self.beats).into_owned();
+        item.latency = self
+            .sums
+            .iter()
+            .zip(&self.counts)
+            .map(|(sum, count)| (*count > 0).then(|| f64::from(*sum / f32::from(*count))))
+            .collect();
+        item
+    }
+}
+
+fn bucket_of(time: Timestamp) -> i64 {
+    time.as_seconds().div_euclid(BUCKET_SECONDS)
+}
+
+fn bucket_end(now: Timestamp) -> i64 {
+    (bucket_of(now) + 1) * BUCKET_SECONDS
+}
+
+/// The letter of a check: the status after it, or `f` when it failed and the status does not show it yet.
+fn letter(status: Status, failed: bool) -> u8 {
+    match status {
+        Status::Unhealthy => b'u',
+        Status::Unknown => b'?',
+        Status::Paused => b'p',
+        Status::Maintenance => b'm',
+        Status::Healthy | Status::Degraded if failed => b'f',
+        Status::Degraded => b'd',
+        Status::Healthy => b'h',
+    }
+}
+
+/// The worst letter of a bucket is shown.
+fn rank(letter: u8) -> u8 {
+    match letter {
+        b'.' => 0,
+        b'p' => 1,
+        b'm' => 2,
+        b'h' => 3,
+        b'd' => 4,
+        b'?' => 5,
+        b'f' => 6,
+        _ => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wise_core::{Failure, ManagedBy, ManualClock, MetricSpec, MonitorSpec, Reading, common};
+
+    static TOTAL: MetricSpec = MetricSpec::latency("t.total_seconds", "Total", "Time of the whole check");
+
+    fn definition() -> MonitorDefinition {
+        let now = Timestamp::default();
+        MonitorDefinition {
+            id: MonitorId::generate(),
+            spec: MonitorSpec::new("shop", "t", serde_json::json!({})),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            created_by: String::new(),
+            updated_by: String::new(),
+            managed_by: ManagedBy::Api,
+        }
+    }
+
+    fn record(id: MonitorId, time: Timestamp, status: Status, failed: bool, seconds: f64) -> CheckRecord {
+        CheckRecord {
+            monitor: id,
+            probe: "availability",
+            time,
+            duration: Duration::from_millis(5),
+            status,
+            down: status == Status::Unhealthy,
+            failure: failed.then(|| Failure::new(&common::REFUSED, "refused")),
+            evidence: None,
+            readings: if failed { vec![] } else { vec![Reading::exact(&TOTAL, seconds)] },
+            facts: vec![],
+            next: None,
+        }
+    }
+
+    #[test]
+    fn the_bar_moves_with_the_clock_and_shows_the_worst() {
+        let start = Timestamp::from_seconds(1_000_000 * 60);
+        let clock = Arc::new(ManualClock::new(start));
+        let overview = Overview::new(clock.clone());
+        let definition = definition();
+        let id = definition.id;
+        overview.define(&definition, Duration::from_secs(30), "t.total_seconds");
+        overview.apply(&[record(id, start, Status::Healthy, false, 0.1), record(id, start, Status::Healthy, true, 0.0)], &[]);
+        overview.apply(&[record(id, start, Status::Healthy, false, 0.3)], &[]);
+        clock.advance(Duration::from_secs(120));
+        let item = overview.item(id).unwrap();
+        assert_eq!(item.beats, format!("{}f..", ".".repeat(57)));
+        assert!((item.latency[57].unwrap() - 200.0).abs() < 0.01);
+        assert_eq!(item.latency_ms, Some(300.0));
+        // The clock steps back by an hour: old beats stay where they are, new ones are not lost.
+        clock.set(start.minus(Duration::from_secs(3600)));
+        overview.apply(&[record(id, clock.now(), Status::Healthy, false, 0.1)], &[]);
+        assert_eq!(overview.item(id).unwrap().beats.len(), BEATS);
+        clock.set(start.plus(Duration::from_secs(100 * 60)));
+        assert_eq!(overview.item(id).unwrap().beats, ".".repeat(60));
+    }
+
+    #[test]
+    fn deltas_hold_what_changed_and_uptime_weighs_time() {
+        let start = Timestamp::from_seconds(1_000_000 * 60);
+        let clock = Arc::new(ManualClock::new(start));
+        let overview = Overview::new(clock.clone());
+        let definition = definition();
+        let id = definition.id;
+        overview.define(&definition, Duration::from_secs(30), "t.total_seconds");
+        assert_eq!(overview.delta().unwrap().items.len(), 1);
+        assert!(overview.delta().is_none());
+        let change = |time: Timestamp, to: Status| Transition {
+            monitor: id,
+            time,
+            from: None,
+            to,
+            down: to == Status::Unhealthy,
+            reason: None,
+            evidence: None,
+        };
+        overview.apply(&[], &[change(start, Status::Healthy)]);
+        overview.apply(&[], &[change(start.plus(Duration::from_secs(90)), Status::Unhealthy)]);
+        clock.advance(Duration::from_secs(100));
+        let delta = overview.delta().unwrap();
+        assert_eq!((delta.items[0].uptime_24h, delta.counts.of(Status::Unhealthy)), (Some(0.9), 1));
+        overview.remove(id);
+        assert_eq!(overview.delta().unwrap().removed, [id]);
+    }
+}

@@ -1,0 +1,181 @@
+//! The sealed format: the checks of one probe over some time, as compressed columns.
+//!
+//! Format 1 is a postcard record of pco columns (<https://docs.rs/pco>), one time column for all. Values of metrics
+//! that declare a resolution are whole multiples of it, which compress far better than floats.
+
+use std::collections::BTreeMap;
+
+use pco::ChunkConfig;
+use pco::standalone::{simple_compress, simple_decompress};
+
+use super::head::Columns;
+
+/// Formats that can be read.
+const FORMAT: u8 = 1;
+/// More effort buys little on chunks this small.
+const LEVEL: usize = 4;
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Stored<'a> {
+    format: u8,
+    #[serde(borrow)]
+    times: &'a [u8],
+    #[serde(borrow)]
+    durations: &'a [u8],
+    #[serde(borrow)]
+    statuses: &'a [u8],
+    #[serde(borrow)]
+    failures: &'a [u8],
+    #[serde(borrow)]
+    values: Vec<StoredValues<'a>>,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct StoredValues<'a> {
+    series: u32,
+    /// Values are whole multiples of this; 0 for plain floats.
+    resolution: f64,
+    /// A bit for each check that has a value; empty when all have.
+    #[serde(borrow)]
+    present: &'a [u8],
+    #[serde(borrow)]
+    data: &'a [u8],
+}
+
+/// Compresses columns that are in order of time. `resolution` tells the step of a series.
+pub(super) fn encode(columns: &Columns, resolution: impl Fn(u32) -> Option<f64>) -> Result<Vec<u8>, String> {
+    let config = ChunkConfig::default().with_compression_level(LEVEL);
+    let error = |error: pco::errors::PcoError| error.to_string();
+    let statuses: Vec<u16> = columns.statuses.iter().map(|status| u16::from(*status)).collect();
+    let times = simple_compress(&columns.times, &config).map_err(error)?;
+    let durations = simple_compress(&columns.durations, &config).map_err(error)?;
+    let statuses = simple_compress(&statuses, &config).map_err(error)?;
+    let failures = simple_compress(&columns.failures, &config).map_err(error)?;
+    let mut parts = Vec::with_capacity(columns.values.len());
+    for (series, column) in &columns.values {
+        let has_gaps = column.iter().any(|value| value.is_nan());
+        let mut present = Vec::new();
+        if has_gaps {
+            present.resize(column.len().div_ceil(8), 0u8);
+            for (index, _) in column.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+                present[index / 8] |= 1 << (index % 8);
+            }
+        }
+        let values: Vec<f64> = column.iter().copied().filter(|value| !value.is_nan()).collect();
+        let step = resolution(*series).filter(|step| fits(&values, *step));
+        let data = match step {
+            Some(step) => {
+                let whole: Vec<i64> = values.iter().map(|value| (value / step).round() as i64).collect();
+                simple_compress(&whole, &config).map_err(error)?
+            }
+            None => simple_compress(&values, &config).map_err(error)?,
+        };
+        parts.push((*series, step.unwrap_or(0.0), present, data));
+    }
+    let values = parts
+        .iter()
+        .map(|(series, resolution, present, data)| StoredValues { series: *series, resolution: *resolution, present, data })
+        .collect();
+    let stored =
+        Stored { format: FORMAT, times: &times, durations: &durations, statuses: &statuses, failures: &failures, values };
+    postcard::to_stdvec(&stored).map_err(|error| error.to_string())
+}
+
+/// Whether every value is finite and small enough to be a whole multiple of the step.
+fn fits(values: &[f64], step: f64) -> bool {
+    step > 0.0 && values.iter().all(|value| value.is_finite() && (value / step).abs() < 9e15)
+}
+
+/// Times in microseconds, and the values at them.
+pub(super) type Points = (Vec<i64>, Vec<f64>);
+
+/// Reads the times and one series; `None` when the chunk does not have it.
+pub(super) fn decode_series(blob: &[u8], series: u32) -> Result<Option<Points>, String> {
+    let stored = read(blob)?;
+    let Some(values) = stored.values.iter().find(|values| values.series == series) else { return Ok(None) };
+    let times: Vec<i64> = simple_decompress(stored.times).map_err(|error| error.to_string())?;
+    let column = column(values, times.len())?;
+    Ok(Some((times, column)))
+}
+
+/// Reads everything but the values.
+pub(super) fn decode_results(blob: &[u8]) -> Result<Columns, String> {
+    let stored = read(blob)?;
+    let error = |error: pco::errors::PcoError| error.to_string();
+    let statuses: Vec<u16> = simple_decompress(stored.statuses).map_err(error)?;
+    let columns = Columns {
+        times: simple_decompress(stored.times).map_err(error)?,
+        durations: simple_decompress(stored.durations).map_err(error)?,
+        statuses: statuses.into_iter().map(|status| u8::try_from(status).unwrap_or(u8::MAX)).collect(),
+        failures: simple_decompress(stored.failures).map_err(error)?,
+        values: BTreeMap::new(),
+    };
+    let length = columns.times.len();
+    if columns.durations.len() != length || columns.statuses.len() != length || columns.failures.len() != length {
+        return Err("columns of different lengths".to_owned());
+    }
+    Ok(columns)
+}
+
+fn read(blob: &[u8]) -> Result<Stored<'_>, String> {
+    match blob.first() {
+        Some(&FORMAT) => postcard::from_bytes(blob).map_err(|error| error.to_string()),
+        Some(other) => Err(format!("chunk format {other} is not known here")),
+        None => Err("an empty chunk".to_owned()),
+    }
+}
+
+fn column(stored: &StoredValues<'_>, length: usize) -> Result<Vec<f64>, String> {
+    let error = |error: pco::errors::PcoError| error.to_string();
+    let values: Vec<f64> = if stored.resolution > 0.0 {
+        let whole: Vec<i64> = simple_decompress(stored.data).map_err(error)?;
+        // Dividing by the whole reciprocal gives back the nearest decimal: 12 µs is 0.000012 and not 0.0000119999.
+        let per_unit = (1.0 / stored.resolution).round();
+        let exact = (per_unit * stored.resolution - 1.0).abs() < 1e-9;
+        whole.into_iter().map(|n| if exact { n as f64 / per_unit } else { n as f64 * stored.resolution }).collect()
+    } else {
+        simple_decompress(stored.data).map_err(error)?
+    };
+    if stored.present.is_empty() {
+        return if values.len() == length { Ok(values) } else { Err("a column of the wrong length".to_owned()) };
+    }
+    let mut values = values.into_iter();
+    let is_present = |index: usize| stored.present.get(index / 8).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
+    let full = (0..length).map(|index| if is_present(index) { values.next().unwrap_or(f64::NAN) } else { f64::NAN });
+    Ok(full.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_survive_and_keep_their_resolution() {
+        let mut columns = Columns::default();
+        for index in 0..300i64 {
+            columns.times.push(1_700_000_000_000_000 + index * 30_000_000 + index % 7);
+            columns.durations.push(u32::try_from(1000 + index % 50).unwrap());
+            columns.statuses.push(if index == 100 { 130 } else { 0 });
+            columns.failures.push(u32::from(index == 100));
+            columns.values.entry(1).or_default().push(f64::from(u32::try_from(index).unwrap()) * 0.000_123);
+            columns.values.entry(2).or_default().push(if index % 3 == 0 { f64::NAN } else { 1e300 });
+            columns.values.entry(3).or_default().push(if index == 5 { f64::INFINITY } else { 0.1 });
+        }
+        let blob = encode(&columns, |series| (series == 1 || series == 3).then_some(1e-6)).unwrap();
+        assert!(blob.len() < 300 * 8, "{}", blob.len());
+        let back = decode_results(&blob).unwrap();
+        assert_eq!((&back.times, &back.durations), (&columns.times, &columns.durations));
+        assert_eq!((&back.statuses, &back.failures), (&columns.statuses, &columns.failures));
+        for series in [1, 2, 3] {
+            let (_, values) = decode_series(&blob, series).unwrap().unwrap();
+            for (a, b) in values.iter().zip(&columns.values[&series]) {
+                assert!(a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() < 5e-7, "{a} {b}");
+            }
+        }
+        assert_eq!(decode_series(&blob, 9).unwrap(), None);
+        assert!(decode_results(&[9, 1, 2]).is_err() && decode_results(&[]).is_err());
+        for cut in [1, 10, blob.len() / 2] {
+            assert!(decode_results(&blob[..cut]).is_err());
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! One day of raw history: a journal that takes the writes, and the chunks it is sealed into.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rustc_hash::FxHashMap;
+use wise_core::{CheckRecord, Labels, MetricRef, MonitorId};
+
+use super::chunk;
+use super::head::{Columns, Head, Row, SeriesKey};
+use super::open::{Access, migrate, open};
+use crate::error::StoreError;
+
+/// Format 1.
+const STEPS: &[&str] = &["
+    CREATE TABLE journal (sequence INTEGER PRIMARY KEY AUTOINCREMENT, rows BLOB NOT NULL) STRICT;
+    CREATE TABLE chunk (
+        monitor INTEGER NOT NULL,
+        probe INTEGER NOT NULL,
+        origin INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        upto INTEGER NOT NULL,
+        checks INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (monitor, probe, origin, upto)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE name (id INTEGER PRIMARY KEY, name TEXT NOT NULL, labels TEXT NOT NULL, resolution REAL, UNIQUE (name, labels)) STRICT;
+    CREATE TABLE origin (id INTEGER PRIMARY KEY, location TEXT NOT NULL, worker TEXT NOT NULL, UNIQUE (location, worker)) STRICT;
+    CREATE TABLE evidence (
+        id INTEGER PRIMARY KEY,
+        monitor INTEGER NOT NULL,
+        class TEXT NOT NULL,
+        code TEXT,
+        message TEXT NOT NULL,
+        body TEXT
+    ) STRICT;
+"];
+
+/// First byte of a journal entry.
+const JOURNAL_FORMAT: u8 = 1;
+/// Stands before a probe's name in the table of names, where no metric's name can begin with it.
+pub(super) const PROBE: &str = "probe:";
+/// Series sealed in one transaction: enough to be quick, few enough not to hold up the writer.
+const SLICE: usize = 32;
+/// Bit of a status that says that the monitor was down.
+pub(super) const DOWN: u8 = 128;
+
+/// A day that is written to.
+#[derive(Debug)]
+pub(super) struct Day {
+    path: PathBuf,
+    connection: Connection,
+    pub(super) head: Head,
+    names: Names,
+    origin: u32,
+    /// Number of the last journal entry.
+    sequence: i64,
+    /// Class and code of the last failure of a series, and the number of its evidence.
+    failures: FxHashMap<(u32, u32), (&'static str, Option<String>, u32)>,
+    pass: Option<Pass>,
+}
+
+/// A sealing under way.
+#[derive(Debug)]
+struct Pass {
+    /// The journal up to here can go when the pass is over.
+    upto: i64,
+    left: Vec<SeriesKey>,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    /// Declared metrics without labels, by the address of their descriptor: most readings are found here.
+    declared: FxHashMap<usize, u32>,
+    all: FxHashMap<(String, String), u32>,
+    resolutions: FxHashMap<u32, f64>,
+}
+
+impl Day {
+    /// Opens, or makes, the file, and reads what is not sealed back into the head.
+    pub(super) fn open(path: &Path, location: &str, worker: &str) -> Result<Self, StoreError> {
+        let mut connection = open(path, Access::ReadWrite)?;
+        migrate(&mut connection, path, STEPS)?;
+        let mut day = Self {
+            path: path.to_owned(),
+            connection,
+            head: Head::default(),
+            names: Names::default(),
+            origin: 0,
+            sequence: 0,
+            failures: FxHashMap::default(),
+            pass: None,
+        };
+        day.origin = day.find_origin(location, worker)?;
+        day.load_names()?;
+        day.replay()?;
+        Ok(day)
+    }
+
+    fn wrap(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::sqlite(&self.path, &error)
+    }
+
+    fn damaged(&self, reason: impl std::fmt::Display) -> StoreError {
+        StoreError::Damaged { path: self.path.clone(), reason: reason.to_string() }
+    }
+
+    fn find_origin(&self, location: &str, worker: &str) -> Result<u32, StoreError> {
+        self.connection
+            .execute("INSERT OR IGNORE INTO origin (location, worker) VALUES (?1, ?2)", [location, worker])
+            .and_then(|_| {
+                self.connection.query_row(
+                    "SELECT id FROM origin WHERE location = ?1 AND worker = ?2",
+                    [location, worker],
+                    |row| row.get(0),
+                )
+            })
+            .map_err(|e| self.wrap(e))
+    }
+
+    fn load_names(&mut self) -> Result<(), StoreError> {
+        self.names = Names::default();
+        let mut statement =
+            self.connection.prepare("SELECT id, name, labels, resolution FROM name").map_err(|e| self.wrap(e))?;
+        let rows = statement
+            .query_map([], |row| {
+                Ok((row.get::<_, u32>(0)?, row.get(1)?, row.get(2)?, row.get::<_, Option<f64>>(3)?))
+            })
+            .map_err(|e| self.wrap(e))?;
+        for row in rows {
+            let (id, name, labels, resolution) = row.map_err(|e| self.wrap(e))?;
+            self.names.all.insert((name, labels), id);
+            if let Some(resolution) = resolution {
+                self.names.resolutions.insert(id, resolution);
+            }
+        }
+        Ok(())
+    }
+
+    fn replay(&mut self) -> Result<(), StoreError> {
+        let mut sealed: FxHashMap<SeriesKey, i64> = FxHashMap::default();
+        let mut statement = self
+            .connection
+            .prepare("SELECT monitor, probe, origin, max(upto) FROM chunk GROUP BY monitor, probe, origin")
+            .map_err(|e| self.wrap(e))?;
+        let rows = statement
+            .query_map([], |row| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get(3)?)))
+            .map_err(|e| self.wrap(e))?;
+        for row in rows {
+            let (key, upto) = row.map_err(|e| self.wrap(e))?;
+            sealed.insert(key, upto);
+        }
+        let mut statement =
+            self.connection.prepare("SELECT sequence, rows FROM journal ORDER BY sequence").map_err(|e| self.wrap(e))?;
+        let mut rows = statement.query([]).map_err(|e| self.wrap(e))?;
+        while let Some(row) = rows.next().map_err(|e| self.wrap(e))? {
+            let sequence: i64 = row.get(0).map_err(|e| self.wrap(e))?;
+            let blob = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).map_err(|e| self.wrap(e))?;
+            self.sequence = sequence;
+            for row in read_journal(blob).map_err(|reason| self.damaged(reason))? {
+                // A pass may have been cut off between sealing a series and clearing the journal.
+                if sealed.get(&(row.monitor, row.probe, row.origin)).is_none_or(|upto| sequence > *upto) {
+                    self.head.push(&row);
+                }
+            }
+        }
+        drop(rows);
+        drop(statement);
+        let last: Option<i64> = self
+            .connection
+            .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'journal'", [], |row| row.get(0))
+            .optional()
+            .map_err(|e| self.wrap(e))?;
+        self.sequence = self.sequence.max(last.unwrap_or(0));
+        Ok(())
+    }
+
+    /// Writes checks: one transaction, one sync.
+    pub(super) fn append<'r>(
+        &mut self,
+        records: impl Iterator<Item = &'r CheckRecord>,
+        key_of: impl Fn(MonitorId) -> Option<u32>,
+    ) -> Result<(), StoreError> {
+        let result = self.try_append(records, key_of);
+        if result.is_err() {
+            // Numbers given out in the failed transaction do not exist.
+            self.failures.clear();
+            self.load_names()?;
+        }
+        result
+    }
+
+    fn try_append<'r>(
+        &mut self,
+        records: impl Iterator<Item = &'r CheckRecord>,
+        key_of: impl Fn(MonitorId) -> Option<u32>,
+    ) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let wrap = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
+        let transaction = self.connection.transaction().map_err(wrap)?;
+        let mut rows = Vec::new();
+        for record in records {
+            // A monitor may be deleted while its last results are on the way.
+            let Some(monitor) = key_of(record.monitor) else { continue };
+            let probe = self.names.number(&transaction, record.probe).map_err(wrap)?;
+            let mut values = Vec::with_capacity(record.readings.len());
+            for reading in &record.readings {
+                if let Some(value) = reading.value.number() {
+                    values.push((self.names.series(&transaction, &reading.metric, &reading.labels).map_err(wrap)?, value));
+                }
+            }
+            let failure = match &record.failure {
+                None => {
+                    self.failures.remove(&(monitor, probe));
+                    0
+                }
+                Some(failure) => {
+                    let known = self.failures.get(&(monitor, probe)).filter(|(class, code, _)| {
+                        *class == failure.class.name && code.as_deref() == failure.code.as_deref() && record.evidence.is_none()
+                    });
+                    match known {
+                        Some((_, _, id)) => *id,
+                        None => {
+                            let body = record.evidence.as_ref().map(|evidence| evidence.to_string());
+                            transaction
+                                .prepare_cached(
+                                    "INSERT INTO evidence (monitor, class, code, message, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+                                )
+                                .and_then(|mut statement| {
+                                    statement.execute(params![monitor, failure.class.name, failure.code, failure.message, body])
+                                })
+                                .map_err(wrap)?;
+                            let id = u32::try_from(transaction.last_insert_rowid()).unwrap_or(u32::MAX);
+                            let code = failure.code.as_deref().map(str::to_owned);
+                            self.failures.insert((monitor, probe), (failure.class.name, code, id));
+                            id
+                        }
+                    }
+                }
+            };
+            rows.push(Row {
+                monitor,
+                probe,
+                origin: self.origin,
+                time: record.time.as_micros(),
+                duration: u32::try_from(record.duration.as_micros()).unwrap_or(u32::MAX),
+                status: record.status.code() | if record.down { DOWN } else { 0 },
+                failure,
+                values,
+            });
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let blob = write_journal(&rows).map_err(|reason| StoreError::Other { path: path.clone(), reason })?;
+        transaction
+            .prepare_cached("INSERT INTO journal (rows) VALUES (?1)")
+            .and_then(|mut statement| statement.execute([blob]))
+            .map_err(wrap)?;
+        let sequence = transaction.last_insert_rowid();
+        transaction.commit().map_err(wrap)?;
+        self.sequence = sequence;
+        rows.iter().for_each(|row| self.head.push(row));
+        Ok(())
+    }
+
+    /// Whether a sealing is under way.
+    pub(super) fn is_sealing(&self) -> bool {
+        self.pass.is_some()
+    }
+
+    /// Begins to seal what is in the head now.
+    pub(super) fn begin_sealing(&mut self) {
+        self.pass = Some(Pass { upto: self.sequence, left: self.head.series.keys().copied().collect() });
+    }
+
+    /// Seals some series; when none is left, clears the journal.
+    pub(super) fn seal_some(&mut self) -> Result<(), StoreError> {
+        let Some(mut pass) = self.pass.take() else { return Ok(()) };
+        let slice: Vec<SeriesKey> = pass.left.split_off(pass.left.len().saturating_sub(SLICE));
+        let mut taken: Vec<(SeriesKey, Columns)> = Vec::with_capacity(slice.len());
+        for key in slice {
+            if let Some(columns) = self.head.take(key) {
+                taken.push((key, columns.sorted()));
+            }
+        }
+        let result = self.write_chunks(&taken);
+        if result.is_err() {
+            pass.left.extend(taken.iter().map(|(key, _)| *key));
+            for (key, columns) in taken {
+                self.head.put_back(key, columns);
+            }
+        } else if pass.left.is_empty() {
+            return self
+                .connection
+                .execute("DELETE FROM journal WHERE sequence <= ?1", [pass.upto])
+                .map(|_| ())
+                .map_err(|e| self.wrap(e));
+        }
+        self.pass = Some(pass);
+        result
+    }
+
+    fn write_chunks(&mut self, taken: &[(SeriesKey, Columns)]) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let wrap = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
+        let transaction = self.connection.transaction().map_err(wrap)?;
+        for ((monitor, probe, origin), columns) in taken {
+            let (Some(first), Some(last)) = (columns.times.first(), columns.times.last()) else { continue };
+            let data = chunk::encode(columns, |series| self.names.resolutions.get(&series).copied())
+                .map_err(|reason| StoreError::Other { path: path.clone(), reason })?;
+            transaction
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO chunk (monitor, probe, origin, first, last, upto, checks, data)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                )
+                .and_then(|mut statement| {
+                    statement.execute(params![monitor, probe, origin, first, last, self.sequence, columns.len() as i64, data])
+                })
+                .map_err(wrap)?;
+        }
+        transaction.commit().map_err(wrap)
+    }
+
+    /// Seals everything and gives the write-ahead log back to the disk: the day is over.
+    pub(super) fn close(mut self) -> Result<(), (Box<Self>, StoreError)> {
+        self.begin_sealing();
+        while self.is_sealing() {
+            if let Err(error) = self.seal_some() {
+                return Err((Box::new(self), error));
+            }
+        }
+        // Without this the last megabytes would stay in a second file until somebody opens the day again.
+        if let Err(error) = self.connection.pragma_update(None, "journal_mode", "DELETE") {
+            tracing::debug!("{}: the write-ahead log stays: {error}", self.path.display());
+        }
+        Ok(())
+    }
+}
+
+impl Names {
+    fn number(&mut self, transaction: &Transaction<'_>, probe: &str) -> rusqlite::Result<u32> {
+        // A handful of probe names: the format is cheaper than a map of its own.
+        let key = (format!("{PROBE}{probe}"), String::new());
+        match self.all.get(&key) {
+            Some(id) => Ok(*id),
+            None => self.add(transaction, key, None),
+        }
+    }
+
+    fn series(&mut self, transaction: &Transaction<'_>, metric: &MetricRef, labels: &Labels) -> rusqlite::Result<u32> {
+        let address = match metric {
+            MetricRef::Declared(spec) if labels.is_empty() => Some(std::ptr::from_ref(*spec).addr()),
+            _ => None,
+        };
+        if let Some(id) = address.and_then(|address| self.declared.get(&address)) {
+            return Ok(*id);
+        }
+        let key = (metric.name().to_owned(), label_text(labels));
+        let id = match self.all.get(&key) {
+            Some(id) => *id,
+            None => self.add(transaction, key, metric.resolution())?,
+        };
+        if let Some(address) = address {
+            self.declared.insert(address, id);
+        }
+        Ok(id)
+    }
+
+    fn add(&mut self, transaction: &Transaction<'_>, key: (String, String), resolution: Option<f64>) -> rusqlite::Result<u32> {
+        transaction.execute(
+            "INSERT INTO name (name, labels, resolution) VALUES (?1, ?2, ?3)",
+            params![key.0, key.1, resolution],
+        )?;
+        let id = u32::try_from(transaction.last_insert_rowid()).unwrap_or(u32::MAX);
+        self.all.insert(key, id);
+        if let Some(resolution) = resolution {
+            self.resolutions.insert(id, resolution);
+        }
+        Ok(id)
+    }
+}
+
+/// Labels as they stand in the table of names: a JSON array of pairs, sorted, so that equal labels are equal text.
+fn label_text(labels: &Labels) -> String {
+    if labels.is_empty() {
+        return String::new();
+    }
+    serde_json::to_string(labels.pairs()).unwrap_or_default()
+}
+
+fn write_journal(rows: &[Row]) -> Result<Vec<u8>, String> {
+    postcard::to_extend(rows, vec![JOURNAL_FORMAT]).map_err(|error| error.to_string())
+}
+
+fn read_journal(blob: &[u8]) -> Result<Vec<Row>, String> {
+    match blob.split_first() {
+        Some((&JOURNAL_FORMAT, rows)) => postcard::from_bytes(rows).map_err(|error| error.to_string()),
+        Some((other, _)) => Err(format!("journal format {other} is not known here")),
+        None => Err("an empty journal entry".to_owned()),
+    }
+}

@@ -1,0 +1,170 @@
+//! The embedded store: a folder with one main file, and one file a day of raw history.
+//!
+//! `main_file` keeps definitions and the main record, `days` the history, one `day` each; `chunk` is the sealed
+//! format, `head` what is not sealed yet. SQLite does the crash safety.
+
+mod chunk;
+mod day;
+mod days;
+mod head;
+mod main_file;
+mod open;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use wise_core::{CheckRecord, MonitorDefinition, MonitorId, Timestamp, Transition};
+
+use crate::error::StoreError;
+use crate::ports::{DefinitionStore, HistoryStore, LastState, MainRecord, StateChanges};
+use crate::query::{HistoryQuery, HistorySeries, ResultQuery, StoredResult};
+
+use days::Days;
+use main_file::MainFile;
+
+/// Options of the embedded store.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The folder. Made when missing.
+    pub folder: PathBuf,
+    /// How long raw history is kept.
+    pub retention: Duration,
+    /// Memory for results that are not sealed yet, in bytes.
+    pub head_bytes: usize,
+    /// Kept with each result: where it was made.
+    pub location: String,
+    /// Kept with each result: by which process.
+    pub worker: String,
+}
+
+/// The embedded store.
+#[derive(Debug)]
+pub struct SqliteStore {
+    main: MainFile,
+    days: Days,
+    // Held as long as the store is open; the lock goes with it.
+    _lock: std::fs::File,
+}
+
+impl SqliteStore {
+    /// Opens, or makes, the store.
+    ///
+    /// # Errors
+    /// The folder cannot be written, is in use, or the main file is damaged or too new. Damaged history is set aside
+    /// and reported, and does not stop the start.
+    pub fn open(options: &SqliteOptions, now: Timestamp) -> Result<Self, StoreError> {
+        let folder = &options.folder;
+        std::fs::create_dir_all(folder.join("history")).map_err(|error| StoreError::io(folder, &error))?;
+        let lock = lock(folder)?;
+        let main = MainFile::open(&folder.join("wise.sqlite3"))?;
+        let days = Days::open(folder.join("history"), options, main.keys(), now)?;
+        Ok(Self { main, days, _lock: lock })
+    }
+}
+
+/// One server a folder: two would overwrite each other's journals.
+fn lock(folder: &Path) -> Result<std::fs::File, StoreError> {
+    let path = folder.join("lock");
+    let file = std::fs::File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| StoreError::io(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse { path: folder.to_owned() }),
+        Err(std::fs::TryLockError::Error(error)) => Err(StoreError::io(&path, &error)),
+    }
+}
+
+impl DefinitionStore for SqliteStore {
+    fn monitors(&self) -> Result<Vec<MonitorDefinition>, StoreError> {
+        self.main.monitors()
+    }
+
+    fn insert_monitor(&self, definition: &MonitorDefinition) -> Result<(), StoreError> {
+        self.main.insert(definition)
+    }
+
+    fn update_monitor(&self, definition: &MonitorDefinition, expected: u64) -> Result<(), StoreError> {
+        self.main.update(definition, expected)
+    }
+
+    fn delete_monitor(&self, id: MonitorId) -> Result<(), StoreError> {
+        self.main.delete(id)
+    }
+
+    fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
+        self.main.meta(key)
+    }
+
+    fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.main.set_meta(key, value)
+    }
+}
+
+impl MainRecord for SqliteStore {
+    fn commit(&self, transitions: &[Transition]) -> Result<Vec<u64>, StoreError> {
+        self.main.commit(transitions)
+    }
+
+    fn transitions_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, Transition)>, StoreError> {
+        self.main.transitions_after(after, limit)
+    }
+
+    fn transitions_of(
+        &self,
+        monitor: MonitorId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, Transition)>, StoreError> {
+        self.main.transitions_of(monitor, before, limit)
+    }
+
+    fn states(
+        &self,
+        monitor: Option<MonitorId>,
+        from: Timestamp,
+    ) -> Result<StateChanges, StoreError> {
+        self.main.states(monitor, from)
+    }
+
+    fn last_states(&self) -> Result<HashMap<MonitorId, LastState>, StoreError> {
+        self.main.last_states()
+    }
+
+    fn cursor(&self, consumer: &str) -> Result<u64, StoreError> {
+        self.main.cursor(consumer)
+    }
+
+    fn advance_cursor(&self, consumer: &str, sequence: u64) -> Result<(), StoreError> {
+        self.main.advance_cursor(consumer, sequence)
+    }
+}
+
+impl HistoryStore for SqliteStore {
+    fn append(&self, records: &[CheckRecord]) -> Result<(), StoreError> {
+        self.days.append(records)
+    }
+
+    fn tend(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.days.tend(now)
+    }
+
+    fn history(&self, query: &HistoryQuery) -> Result<Vec<HistorySeries>, StoreError> {
+        self.days.history(query)
+    }
+
+    fn results(&self, query: &ResultQuery) -> Result<Vec<StoredResult>, StoreError> {
+        self.days.results(query)
+    }
+
+    fn last_checks(&self) -> Result<HashMap<MonitorId, HashMap<String, Timestamp>>, StoreError> {
+        self.days.last_checks()
+    }
+}
+
+#[cfg(test)]
+mod tests;

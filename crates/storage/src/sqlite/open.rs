@@ -1,0 +1,64 @@
+//! Opening SQLite files, with a format version and clear errors.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::StoreError;
+
+/// How careful a file is about power cuts. `Full` syncs at each commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Read and write, made when missing, synced at each commit.
+    ReadWrite,
+    /// Read only.
+    Read,
+}
+
+/// Opens a file.
+pub(super) fn open(path: &Path, access: Access) -> Result<Connection, StoreError> {
+    let wrap = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+    let flags = match access {
+        Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(wrap)?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(wrap)?;
+    if access == Access::ReadWrite {
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(wrap)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(wrap)?;
+        connection.pragma_update(None, "foreign_keys", true).map_err(wrap)?;
+    }
+    // The default of 2 MB a connection adds up; nothing here scans.
+    connection.pragma_update(None, "cache_size", -512).map_err(wrap)?;
+    Ok(connection)
+}
+
+/// Brings a file to the newest format: `steps[n]` leads from format n to n + 1.
+pub(super) fn migrate(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StoreError> {
+    let wrap = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(wrap)?;
+    let known = i64::try_from(steps.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreError::TooNew { path: path.to_owned(), found, known });
+    }
+    if found == known {
+        return Ok(());
+    }
+    // All steps or none: a crash in the middle leaves the old format.
+    let transaction = connection.transaction().map_err(wrap)?;
+    for step in steps.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(step).map_err(wrap)?;
+    }
+    transaction.pragma_update(None, "user_version", known).map_err(wrap)?;
+    transaction.commit().map_err(wrap)
+}
+
+/// Reads the whole file's structure.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let verdict: String = connection
+        .pragma_query_value(None, "quick_check", |row| row.get(0))
+        .map_err(|error| StoreError::sqlite(path, &error))?;
+    if verdict == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: path.to_owned(), reason: verdict }) }
+}

@@ -1,0 +1,285 @@
+use std::sync::Arc;
+
+use serde_json::json;
+use wise_core::{
+    Failure, FoundMetric, Labels, ManagedBy, MetricRef, MetricSpec, MonitorSpec, Reading, ReadingValue, Reason, Status, common,
+};
+
+use super::*;
+use crate::query::Aggregate;
+
+static TOTAL: MetricSpec = MetricSpec::latency("t.total_seconds", "Total", "Time of the whole check");
+const START: Timestamp = Timestamp::from_seconds(20_000 * 86_400);
+
+fn options(folder: &Path) -> SqliteOptions {
+    SqliteOptions {
+        folder: folder.to_owned(),
+        retention: Duration::from_secs(7 * 86_400),
+        head_bytes: 1 << 20,
+        location: "here".to_owned(),
+        worker: "w1".to_owned(),
+    }
+}
+
+fn definition(name: &str) -> MonitorDefinition {
+    MonitorDefinition {
+        id: MonitorId::generate(),
+        spec: MonitorSpec::new(name, "t", json!({"url": "x"})),
+        version: 1,
+        created_at: START,
+        updated_at: START,
+        created_by: "me".to_owned(),
+        updated_by: "me".to_owned(),
+        managed_by: ManagedBy::Api,
+    }
+}
+
+fn record(id: MonitorId, time: Timestamp, seconds: f64) -> CheckRecord {
+    CheckRecord {
+        monitor: id,
+        probe: "availability",
+        time,
+        duration: Duration::from_micros(1234),
+        status: Status::Healthy,
+        down: false,
+        failure: None,
+        evidence: None,
+        readings: vec![Reading::exact(&TOTAL, seconds)],
+        facts: vec![],
+        next: None,
+    }
+}
+
+fn failed(id: MonitorId, time: Timestamp, evidence: Option<serde_json::Value>) -> CheckRecord {
+    CheckRecord {
+        status: Status::Unhealthy,
+        down: true,
+        failure: Some(Failure::new(&common::REFUSED, "connection refused").code("refused")),
+        evidence: evidence.map(Arc::new),
+        readings: vec![],
+        ..record(id, time, 0.0)
+    }
+}
+
+fn all_results(store: &SqliteStore, id: MonitorId) -> Vec<StoredResult> {
+    let query = ResultQuery { monitor: id, from: Timestamp::default(), to: START.plus(Duration::from_secs(1 << 30)), failed: false, limit: 100_000 };
+    store.results(&query).unwrap()
+}
+
+fn points(store: &SqliteStore, id: MonitorId, aggregate: Aggregate) -> Vec<(f64, f64)> {
+    let to = START.plus(Duration::from_secs(3600));
+    let query = HistoryQuery { monitor: id, metric: TOTAL.name.to_owned(), from: START, to, points: 60, aggregate };
+    store.history(&query).unwrap().into_iter().flat_map(|series| series.points).collect()
+}
+
+#[test]
+fn definitions_keep_their_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let mut shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    assert!(matches!(store.insert_monitor(&definition("shop")), Err(StoreError::NameTaken(_))));
+    shop.version = 2;
+    shop.spec.name = "store".to_owned();
+    store.update_monitor(&shop, 1).unwrap();
+    assert!(matches!(store.update_monitor(&shop, 1), Err(StoreError::Stale { found: 2 })));
+    let mut other = definition("other");
+    store.insert_monitor(&other).unwrap();
+    other.spec.name = "store".to_owned();
+    other.version = 2;
+    assert!(matches!(store.update_monitor(&other, 1), Err(StoreError::NameTaken(_))));
+    drop(store);
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    assert_eq!(store.monitors().unwrap()[0], shop);
+    store.delete_monitor(shop.id).unwrap();
+    assert!(matches!(store.delete_monitor(shop.id), Err(StoreError::NotFound)));
+    assert_eq!(store.monitors().unwrap().len(), 1);
+}
+
+#[test]
+fn transitions_are_numbered_and_consumers_resume() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    let reason = Reason {
+        class: "refused".to_owned(),
+        code: None,
+        message: "connection refused".to_owned(),
+        probe: Some("availability".to_owned()),
+        metric: None,
+        value: None,
+    };
+    let change = |seconds: u64, to: Status, down: bool| Transition {
+        monitor: shop.id,
+        time: START.plus(Duration::from_secs(seconds)),
+        from: Some(Status::Healthy),
+        to,
+        down,
+        reason: down.then(|| reason.clone()),
+        evidence: down.then(|| Arc::new(json!({"a": 1}))),
+    };
+    let all = [change(0, Status::Healthy, false), change(10, Status::Unhealthy, true), change(20, Status::Unknown, false)];
+    assert_eq!(store.commit(&all).unwrap(), [1, 2, 3]);
+    store.advance_cursor("log", 2).unwrap();
+    store.advance_cursor("log", 1).unwrap();
+    drop(store);
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let cursor = store.cursor("log").unwrap();
+    assert_eq!(store.transitions_after(cursor, 10).unwrap(), [(3, all[2].clone())]);
+    assert_eq!(store.transitions_of(shop.id, Some(3), 1).unwrap(), [(2, all[1].clone())]);
+    let last = &store.last_states().unwrap()[&shop.id];
+    assert!(last.was_down && last.status == Status::Unknown);
+    let states = store.states(Some(shop.id), START.plus(Duration::from_secs(15))).unwrap();
+    assert_eq!(states[&shop.id].len(), 2);
+    assert!(states[&shop.id][0].2);
+}
+
+#[test]
+fn history_survives_sealing_reopening_and_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    let at = |seconds| START.plus(Duration::from_secs(seconds));
+    let records: Vec<_> = (0..600).map(|i| record(shop.id, at(i), 0.001 * f64::from(u32::try_from(i % 60).unwrap()))).collect();
+    store.append(&records[..300]).unwrap();
+    let expected = |count: usize| (count, 0.0295);
+    let check = |store: &SqliteStore, count: usize| {
+        let found = points(store, shop.id, Aggregate::Avg);
+        let (want_count, want_mean) = expected(count);
+        assert_eq!(found.len(), want_count);
+        assert!(found.iter().all(|(_, value)| (value - want_mean).abs() < 1e-9), "{found:?}");
+        assert_eq!(all_results(store, shop.id).len(), count * 60);
+    };
+    check(&store, 5);
+    // Sealed by hand, half in chunks and half in the head.
+    let seal = |store: &SqliteStore| {
+        store.tend(at(1)).unwrap();
+        store.tend(at(4000)).unwrap();
+    };
+    seal(&store);
+    check(&store, 5);
+    store.append(&records[300..]).unwrap();
+    check(&store, 10);
+    // As after kill -9: nothing is closed, and the files are read by another process.
+    std::mem::forget(store);
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), copy.path());
+    let store = SqliteStore::open(&options(copy.path()), at(600)).unwrap();
+    check(&store, 10);
+    assert_eq!(store.last_checks().unwrap()[&shop.id]["availability"], at(599));
+    assert_eq!(points(&store, shop.id, Aggregate::Quantile(0.95))[0].1, 0.056);
+    assert_eq!(points(&store, shop.id, Aggregate::Max)[0].1, 0.059);
+    assert_eq!(points(&store, shop.id, Aggregate::Count)[0].1, 60.0);
+    // The day after, the day is closed and read from its chunks alone.
+    store.tend(at(86_400 + 300)).unwrap();
+    check(&store, 10);
+    let first = &all_results(&store, shop.id)[0];
+    assert_eq!((first.time, first.location.as_str(), first.worker.as_str()), (at(599), "here", "w1"));
+    // And after the retention it is gone.
+    store.tend(at(9 * 86_400)).unwrap();
+    assert!(all_results(&store, shop.id).is_empty());
+}
+
+#[test]
+fn evidence_is_kept_on_change_and_referred_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    let at = |seconds| START.plus(Duration::from_secs(seconds));
+    let mut records = vec![failed(shop.id, at(0), Some(json!({"first": true})))];
+    records.extend((1..50).map(|i| failed(shop.id, at(i), None)));
+    records.push(record(shop.id, at(50), 0.1));
+    store.append(&records).unwrap();
+    let query = ResultQuery { monitor: shop.id, from: START, to: at(100), failed: true, limit: 1000 };
+    let results = store.results(&query).unwrap();
+    assert_eq!(results.len(), 50);
+    assert!(results.iter().all(|result| result.evidence == Some(json!({"first": true}))));
+    assert_eq!(results[0].failure, Some(("refused".to_owned(), Some("refused".to_owned()), "connection refused".to_owned())));
+    let path = folder.path().join("history").join("2024-10-04.sqlite3");
+    let count: i64 = rusqlite::Connection::open(path)
+        .unwrap()
+        .query_row("SELECT count(*) FROM evidence", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn labels_make_series_and_days_are_crossed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    let metric = MetricRef::Found(Arc::new(FoundMetric { name: "t.table.size_bytes".to_owned(), unit: "bytes".to_owned() }));
+    let reading = |table: &str, value| Reading {
+        metric: metric.clone(),
+        labels: Labels::new([("table".to_owned(), table.to_owned())]),
+        value: ReadingValue::Exact(value),
+    };
+    for day in 0..3u64 {
+        let mut record = record(shop.id, START.plus(Duration::from_secs(86_400 * day)), 0.0);
+        record.readings = vec![reading("ä", day as f64), reading("b", f64::NAN), reading("c", 7.0)];
+        store.append(&[record]).unwrap();
+    }
+    let query = HistoryQuery {
+        monitor: shop.id,
+        metric: "t.table.size_bytes".to_owned(),
+        from: START,
+        to: START.plus(Duration::from_secs(3 * 86_400)),
+        points: 3,
+        aggregate: Aggregate::Last,
+    };
+    let series = store.history(&query).unwrap();
+    assert_eq!(series.len(), 2);
+    let umlaut = series.iter().find(|series| series.labels[0].1 == "ä").unwrap();
+    assert_eq!(umlaut.points.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [0.0, 1.0, 2.0]);
+}
+
+#[test]
+fn damage_is_set_aside_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    store.append(&[record(shop.id, START, 0.1)]).unwrap();
+    assert!(matches!(SqliteStore::open(&options(folder.path()), START), Err(StoreError::InUse { .. })));
+    drop(store);
+    let day = folder.path().join("history").join("2024-10-04.sqlite3");
+    std::fs::write(&day, b"this was a database once, and is not one any more, not even a short one").unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    assert!(day.with_extension("sqlite3.damaged").exists());
+    store.append(&[record(shop.id, START, 0.2)]).unwrap();
+    assert_eq!(all_results(&store, shop.id).len(), 1);
+    assert_eq!(store.monitors().unwrap().len(), 1);
+    drop(store);
+    std::fs::write(folder.path().join("wise.sqlite3"), b"junk junk junk junk junk junk junk junk").unwrap();
+    let error = SqliteStore::open(&options(folder.path()), START).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("wise.sqlite3"));
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(&options(folder.path()), START).unwrap());
+    let main = rusqlite::Connection::open(folder.path().join("wise.sqlite3")).unwrap();
+    main.pragma_update(None, "user_version", 99).unwrap();
+    drop(main);
+    let error = SqliteStore::open(&options(folder.path()), START).unwrap_err();
+    assert!(matches!(error, StoreError::TooNew { found: 99, .. }), "{error}");
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
