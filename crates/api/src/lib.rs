@@ -1,1 +1,23 @@
-//! .
+//! The HTTP API. It translates between HTTP and the services, and decides nothing.
+//!
+//! [`Services`] is what it works with, [`configure`] puts every route onto an app, [`Live`] carries changes to the
+//! browsers. One file a resource is under `routes`; `view` has what is shown, `problem` every error.
+
+mod access;
+mod app;
+mod body;
+mod collector;
+mod cursor;
+mod guard;
+mod live;
+mod openapi;
+mod problem;
+mod routes;
+mod view;
+
+pub use access::{Access, Permission, Principal, permission};
+pub use app::{Info, Services, app, configure};
+pub use collector::register as register_metrics;
+pub use guard::HostRules;
+pub use live::Live;
+pub use openapi::openapi;

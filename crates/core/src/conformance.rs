@@ -25,7 +25,11 @@ pub fn descriptor_problems(plugin: &Plugin) -> Vec<String> {
             problems.push(format!("the metric `{name}` must be words [a-z][a-z0-9_]* joined by dots"));
         }
         if !UNITS.contains(&metric.unit) {
-            problems.push(format!("the metric `{name}` has the unit `{}`, not one of {}", metric.unit, UNITS.join(", ")));
+            problems.push(format!(
+                "the metric `{name}` has the unit `{}`, not one of {}",
+                metric.unit,
+                UNITS.join(", ")
+            ));
         }
         if !name.ends_with(&format!("_{}", metric.unit)) && !name.ends_with(&format!(".{}", metric.unit)) {
             problems.push(format!("the metric `{name}` must end in its unit, `{}`", metric.unit));
@@ -36,7 +40,8 @@ pub fn descriptor_problems(plugin: &Plugin) -> Vec<String> {
     }
     for pattern in plugin.metric_patterns {
         if pattern.matches('*').count() != 1 || !pattern.starts_with(&format!("{}.", plugin.kind)) {
-            problems.push(format!("the metric pattern `{pattern}` must begin with the kind and hold one `*`"));
+            problems
+                .push(format!("the metric pattern `{pattern}` must begin with the kind and hold one `*`"));
         }
     }
     if plugin.probes.first().is_none_or(|probe| probe.name != ProbeSpec::AVAILABILITY) {
@@ -45,10 +50,14 @@ pub fn descriptor_problems(plugin: &Plugin) -> Vec<String> {
     let mut names = BTreeSet::new();
     for probe in plugin.probes {
         if !is_word(probe.name) || !names.insert(probe.name) {
-            problems.push(format!("the probe name `{}` is taken twice, or is no [a-z][a-z0-9_]*", probe.name));
+            problems
+                .push(format!("the probe name `{}` is taken twice, or is no [a-z][a-z0-9_]*", probe.name));
         }
         if probe.timeout > probe.interval || probe.timeout.is_zero() {
-            problems.push(format!("the probe `{}` needs a deadline above zero and within its interval", probe.name));
+            problems.push(format!(
+                "the probe `{}` needs a deadline above zero and within its interval",
+                probe.name
+            ));
         }
     }
     for class in plugin.classes {
@@ -65,7 +74,8 @@ pub fn descriptor_problems(plugin: &Plugin) -> Vec<String> {
 /// Everything that is wrong with a plugin: for tests, because it builds the example.
 pub fn problems(plugin: &Plugin, cx: &BuildContext) -> Vec<String> {
     let mut problems = descriptor_problems(plugin);
-    for (what, text) in [("title", plugin.title), ("summary", plugin.summary), ("category", plugin.category)] {
+    for (what, text) in [("title", plugin.title), ("summary", plugin.summary), ("category", plugin.category)]
+    {
         if text.trim().is_empty() {
             problems.push(format!("{what} is empty"));
         }
@@ -97,7 +107,9 @@ pub fn problems(plugin: &Plugin, cx: &BuildContext) -> Vec<String> {
         map.insert("no_such_field".to_owned(), Value::Null);
     }
     match (plugin.build)(strange, cx) {
-        Ok(_) => problems.push("an unknown field in the settings is ignored: add deny_unknown_fields".to_owned()),
+        Ok(_) => {
+            problems.push("an unknown field in the settings is ignored: add deny_unknown_fields".to_owned())
+        }
         Err(errors) if !errors.to_string().contains("settings.no_such_field") => {
             problems.push(format!("an unknown field gives an error that does not name it: {errors}"));
         }
@@ -129,7 +141,9 @@ fn undocumented(root: &Value, schema: &Value, path: &str, problems: &mut Vec<Str
             undocumented(root, branch, path, problems);
         }
     }
-    if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|r| root.pointer(r.strip_prefix('#')?)) {
+    if let Some(target) =
+        schema.get("$ref").and_then(Value::as_str).and_then(|r| root.pointer(r.strip_prefix('#')?))
+    {
         undocumented(root, target, path, problems);
     }
 }

@@ -258,7 +258,10 @@ pub fn validate_spec(spec: &MonitorSpec, plugin: &'static Plugin) -> Result<(), 
     let mut errors = FieldErrors::default();
     check_text(&mut errors, "name", &spec.name, 100);
     if spec.name.parse::<Uuid>().is_ok() {
-        errors.push(FieldError::new("name", "looks like an id, so `depends_on` could not tell which is meant").value(&spec.name));
+        errors.push(
+            FieldError::new("name", "looks like an id, so `depends_on` could not tell which is meant")
+                .value(&spec.name),
+        );
     }
     check_range(&mut errors, "interval", spec.interval, MIN_INTERVAL, MAX_INTERVAL);
     check_range(&mut errors, "retry_interval", spec.retry_interval, MIN_INTERVAL, MAX_INTERVAL);
@@ -275,39 +278,39 @@ pub fn validate_spec(spec: &MonitorSpec, plugin: &'static Plugin) -> Result<(), 
             check_range(&mut errors, &field, other.interval, MIN_INTERVAL, MAX_INTERVAL);
             if is_first && other.enabled == Some(false) {
                 errors.push(
-                    FieldError::new("probes.availability.enabled", "availability cannot be switched off by itself")
-                        .value(false)
-                        .cure("set the monitor's `enabled` to false to pause it"),
+                    FieldError::new(
+                        "probes.availability.enabled",
+                        "availability cannot be switched off by itself",
+                    )
+                    .value(false)
+                    .cure("set the monitor's `enabled` to false to pause it"),
                 );
             }
         }
         let timeout = HumanDuration(schedule.timeout);
         if schedule.timeout < MIN_TIMEOUT || schedule.timeout > schedule.interval {
-            errors.push(
-                FieldError::new(format!("{prefix}timeout"), "out of range")
-                    .value(timeout)
-                    .cure(format!("use a duration from 10ms to the interval, {}", HumanDuration(schedule.interval))),
-            );
+            errors.push(FieldError::new(format!("{prefix}timeout"), "out of range").value(timeout).cure(
+                format!("use a duration from 10ms to the interval, {}", HumanDuration(schedule.interval)),
+            ));
         }
     }
     if let Some(retry) = spec.retry_interval
         && let Some(first) = spec.schedules(plugin).first()
         && (retry.0 < first.timeout || retry.0 > first.interval)
     {
-        errors.push(
-            FieldError::new("retry_interval", "out of range").value(retry).cure(format!(
-                "use a duration from the timeout, {}, to the interval, {}",
-                HumanDuration(first.timeout),
-                HumanDuration(first.interval)
-            )),
-        );
+        errors.push(FieldError::new("retry_interval", "out of range").value(retry).cure(format!(
+            "use a duration from the timeout, {}, to the interval, {}",
+            HumanDuration(first.timeout),
+            HumanDuration(first.interval)
+        )));
     }
     for (field, value) in [
         ("failures_before_unhealthy", spec.failures_before_unhealthy),
         ("successes_before_healthy", spec.successes_before_healthy),
     ] {
         if !(1..=100).contains(&value) {
-            errors.push(FieldError::new(field, "out of range").value(value).cure("use a number from 1 to 100"));
+            errors
+                .push(FieldError::new(field, "out of range").value(value).cure("use a number from 1 to 100"));
         }
     }
     if let Some(window) = spec.failure_window
@@ -357,7 +360,9 @@ fn check_thresholds(errors: &mut FieldErrors, spec: &MonitorSpec, plugin: &'stat
         }
         if let Some(checks) = bounds.checks.filter(|checks| !(1..=100).contains(checks)) {
             errors.push(
-                FieldError::new(format!("{field}.checks"), "out of range").value(checks).cure("use a number from 1 to 100"),
+                FieldError::new(format!("{field}.checks"), "out of range")
+                    .value(checks)
+                    .cure("use a number from 1 to 100"),
             );
         }
         for (name, bound) in [("warning", bounds.warning), ("critical", bounds.critical)] {
@@ -365,7 +370,8 @@ fn check_thresholds(errors: &mut FieldErrors, spec: &MonitorSpec, plugin: &'stat
                 errors.push(FieldError::new(format!("{field}.{name}"), "must be a finite number"));
             }
         }
-        let direction = plugin.metric(metric).and_then(|m| m.threshold).map_or(Direction::Above, |t| t.direction);
+        let direction =
+            plugin.metric(metric).and_then(|m| m.threshold).map_or(Direction::Above, |t| t.direction);
         if let (Some(warning), Some(critical)) = (bounds.warning, bounds.critical) {
             let (wrong, word) = match direction {
                 Direction::Above => (critical < warning, "below"),
@@ -373,9 +379,12 @@ fn check_thresholds(errors: &mut FieldErrors, spec: &MonitorSpec, plugin: &'stat
             };
             if wrong {
                 errors.push(
-                    FieldError::new(format!("{field}.critical"), format!("lies {word} the warning value, {warning}"))
-                        .value(critical)
-                        .cure("swap the two"),
+                    FieldError::new(
+                        format!("{field}.critical"),
+                        format!("lies {word} the warning value, {warning}"),
+                    )
+                    .value(critical)
+                    .cure("swap the two"),
                 );
             }
         }
@@ -402,7 +411,9 @@ pub fn validate_dependencies(
         };
         match found {
             None => errors.push(
-                FieldError::new(field, "there is no such monitor").value(wanted).cure("use the id or the name of a monitor"),
+                FieldError::new(field, "there is no such monitor")
+                    .value(wanted)
+                    .cure("use the id or the name of a monitor"),
             ),
             Some(found) if found == id => {
                 errors.push(FieldError::new(field, "a monitor cannot depend on itself").value(wanted));
@@ -410,7 +421,9 @@ pub fn validate_dependencies(
             Some(found) => {
                 if let Some(circle) = find_circle(id, found, &spec.name, others) {
                     errors.push(
-                        FieldError::new(field, format!("makes a circle: {circle}")).value(wanted).cure("remove one of its links"),
+                        FieldError::new(field, format!("makes a circle: {circle}"))
+                            .value(wanted)
+                            .cure("remove one of its links"),
                     );
                 } else if !ids.contains(&found) {
                     ids.push(found);

@@ -111,7 +111,9 @@ mod tests {
 
     #[test]
     fn text_survives_a_round_trip() {
-        for text in ["0s", "500ms", "1s", "30s", "60s", "90s", "5m", "1h", "1h30m", "2d", "1d2h3m4s5ms", "2m30s"] {
+        for text in
+            ["0s", "500ms", "1s", "30s", "60s", "90s", "5m", "1h", "1h30m", "2d", "1d2h3m4s5ms", "2m30s"]
+        {
             assert_eq!(text.parse::<HumanDuration>().unwrap().to_string(), text);
         }
         assert_eq!("1h 30m".parse::<HumanDuration>().unwrap(), HumanDuration::from_secs(5400));
@@ -119,7 +121,18 @@ mod tests {
 
     #[test]
     fn slips_are_named() {
-        for text in ["", "5", "s", "5x", "-5s", "1s1h", "1s 1s", "1.5s", "99999999999999999999s", "999999999999999999d"] {
+        for text in [
+            "",
+            "5",
+            "s",
+            "5x",
+            "-5s",
+            "1s1h",
+            "1s 1s",
+            "1.5s",
+            "99999999999999999999s",
+            "999999999999999999d",
+        ] {
             let error = text.parse::<HumanDuration>().unwrap_err().to_string();
             assert!(error.contains(&format!("`{text}`")), "{error}");
         }

@@ -132,13 +132,18 @@ pub fn show_value(value: &Value) -> String {
 
 fn describe(path: &str, message: &str) -> FieldError {
     if let Some(name) = between(message, "unknown field `", "`") {
-        let cure = match between(message, "expected one of ", "\u{0}").or_else(|| between(message, "expected ", "\u{0}"))
+        let cure = match between(message, "expected one of ", "\u{0}")
+            .or_else(|| between(message, "expected ", "\u{0}"))
         {
             Some(known) => format!("known here: {}", known.replace('`', "")),
             None => "remove it".to_owned(),
         };
         // The path already ends in the field's name when the parser had read the key.
-        let field = if path == name || path.ends_with(&format!(".{name}")) { path.to_owned() } else { join(path, name) };
+        let field = if path == name || path.ends_with(&format!(".{name}")) {
+            path.to_owned()
+        } else {
+            join(path, name)
+        };
         return FieldError::new(field, "unknown field").cure(cure);
     }
     if let Some(name) = between(message, "missing field `", "`") {

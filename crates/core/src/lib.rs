@@ -21,7 +21,7 @@ mod status;
 mod threshold;
 
 pub use class::{ErrorClass, Fault, common};
-pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp, is_time_zone};
 pub use definition::{
     ManagedBy, MonitorDefinition, MonitorId, MonitorSpec, ProbeOverride, ProbeSchedule, ThresholdOverride,
     validate_dependencies, validate_spec,

@@ -56,13 +56,41 @@ pub struct MetricSpec {
 
 impl MetricSpec {
     /// A level.
-    pub const fn gauge(name: &'static str, unit: &'static str, title: &'static str, help: &'static str) -> Self {
-        Self { name, title, unit, help, kind: MetricKind::Gauge, resolution: None, sketch: false, threshold: None }
+    pub const fn gauge(
+        name: &'static str,
+        unit: &'static str,
+        title: &'static str,
+        help: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            title,
+            unit,
+            help,
+            kind: MetricKind::Gauge,
+            resolution: None,
+            sketch: false,
+            threshold: None,
+        }
     }
 
     /// A total that only grows.
-    pub const fn counter(name: &'static str, unit: &'static str, title: &'static str, help: &'static str) -> Self {
-        Self { name, title, unit, help, kind: MetricKind::Counter, resolution: None, sketch: false, threshold: None }
+    pub const fn counter(
+        name: &'static str,
+        unit: &'static str,
+        title: &'static str,
+        help: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            title,
+            unit,
+            help,
+            kind: MetricKind::Counter,
+            resolution: None,
+            sketch: false,
+            threshold: None,
+        }
     }
 
     /// A duration in seconds, kept to the microsecond, with quantiles.
@@ -192,7 +220,9 @@ impl Plugin {
         self.metric(name).is_some()
             || self.metric_patterns.iter().any(|pattern| match pattern.split_once('*') {
                 Some((before, after)) => {
-                    name.len() > before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
+                    name.len() > before.len() + after.len()
+                        && name.starts_with(before)
+                        && name.ends_with(after)
                 }
                 None => *pattern == name,
             })

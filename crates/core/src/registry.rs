@@ -54,7 +54,9 @@ pub enum RegistryError {
         rule: String,
     },
     /// A class of one plugin means something else in another.
-    #[error("the error class `{name}` is declared by crate {package} and elsewhere with another meaning: rename it")]
+    #[error(
+        "the error class `{name}` is declared by crate {package} and elsewhere with another meaning: rename it"
+    )]
     ClassConflict {
         /// The class.
         name: &'static str,
@@ -94,11 +96,17 @@ impl Registry {
                 });
             }
             if let Some(rule) = conformance::descriptor_problems(plugin).into_iter().next() {
-                return Err(RegistryError::BadDescriptor { kind: plugin.kind, package: plugin.package, rule });
+                return Err(RegistryError::BadDescriptor {
+                    kind: plugin.kind,
+                    package: plugin.package,
+                    rule,
+                });
             }
             for metric in plugin.metrics {
                 let prometheus = metric.name.replace('.', "_");
-                if let Some((first, first_package)) = metrics.insert(prometheus.clone(), (metric.name, plugin.package)) {
+                if let Some((first, first_package)) =
+                    metrics.insert(prometheus.clone(), (metric.name, plugin.package))
+                {
                     return Err(RegistryError::MetricCollision {
                         first,
                         first_package,

@@ -131,7 +131,11 @@ pub struct Reading {
 impl Reading {
     /// An exact value without labels.
     pub fn exact(metric: &'static MetricSpec, value: f64) -> Self {
-        Self { metric: MetricRef::Declared(metric), labels: Labels::default(), value: ReadingValue::Exact(value) }
+        Self {
+            metric: MetricRef::Declared(metric),
+            labels: Labels::default(),
+            value: ReadingValue::Exact(value),
+        }
     }
 }
 

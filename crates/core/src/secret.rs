@@ -200,7 +200,10 @@ impl Masker {
             Value::Array(items) => items.iter_mut().for_each(|item| self.mask_json(item)),
             Value::Object(map) => {
                 if map.keys().any(|key| matches!(self.mask(key), Cow::Owned(_))) {
-                    *map = std::mem::take(map).into_iter().map(|(k, v)| (self.mask(&k).into_owned(), v)).collect();
+                    *map = std::mem::take(map)
+                        .into_iter()
+                        .map(|(k, v)| (self.mask(&k).into_owned(), v))
+                        .collect();
                 }
                 map.values_mut().for_each(|item| self.mask_json(item));
             }
@@ -236,7 +239,10 @@ mod tests {
         assert_eq!(resolve(json!("abc")).unwrap().as_str(), "abc");
         assert_eq!(resolve(json!({"env": "PW"})).unwrap().as_str(), "hunter2");
         assert_eq!(resolve(json!({"file": "/pw"})).unwrap().as_str(), "hunter3");
-        assert_eq!(resolve(json!({"env": "NO"})).unwrap_err().to_string(), "the environment variable NO is not set");
+        assert_eq!(
+            resolve(json!({"env": "NO"})).unwrap_err().to_string(),
+            "the environment variable NO is not set"
+        );
         assert!(resolve(json!({"file": "/no"})).unwrap_err().to_string().contains("/no"));
         assert!(serde_json::from_value::<Secret>(json!({"vault": "x"})).is_err());
         assert!(serde_json::from_value::<Secret>(json!({"env": "A", "file": "b"})).is_err());

@@ -62,8 +62,11 @@ impl SettingsSchema {
                 match old {
                     Some(old) => *text = old.to_owned(),
                     None => errors.push(
-                        FieldError::new(format!("settings{}", dotted(path)), "the mask stands for a stored secret, and none is stored")
-                            .cure("give the secret itself, {\"env\": \"NAME\"} or {\"file\": \"PATH\"}"),
+                        FieldError::new(
+                            format!("settings{}", dotted(path)),
+                            "the mask stands for a stored secret, and none is stored",
+                        )
+                        .cure("give the secret itself, {\"env\": \"NAME\"} or {\"file\": \"PATH\"}"),
                     ),
                 }
             } else if let Some(range) = url_password(text).filter(|range| &text[range.clone()] == MASK) {
@@ -116,7 +119,10 @@ impl SettingsSchema {
     ///
     /// # Errors
     /// What `open` answers.
-    pub fn unseal(value: &mut Value, open: &dyn Fn(&str) -> Result<String, SealError>) -> Result<(), SealError> {
+    pub fn unseal(
+        value: &mut Value,
+        open: &dyn Fn(&str) -> Result<String, SealError>,
+    ) -> Result<(), SealError> {
         match value {
             Value::Object(map) => {
                 if map.len() == 1

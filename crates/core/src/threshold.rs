@@ -87,8 +87,13 @@ mod tests {
 
     #[test]
     fn nan_is_never_beyond_a_bound() {
-        let bound =
-            Threshold { direction: Direction::Above, warning: Some(1.0), critical: None, hysteresis: 0.1, checks: 1 };
+        let bound = Threshold {
+            direction: Direction::Above,
+            warning: Some(1.0),
+            critical: None,
+            hysteresis: 0.1,
+            checks: 1,
+        };
         assert_eq!(bound.classify(f64::NAN, Severity::Warning), Severity::Fine);
     }
 }

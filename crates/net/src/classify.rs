@@ -65,7 +65,8 @@ fn has_route(address: SocketAddr) -> bool {
 pub fn classify_tls(error: &io::Error, chain: &[Certificate], host: &str, address: SocketAddr) -> Failure {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
         let (class, code) = classify_io(error, Some(address));
-        return Failure::new(class, format!("{address} ended the connection during the TLS handshake")).code(code);
+        return Failure::new(class, format!("{address} ended the connection during the TLS handshake"))
+            .code(code);
     };
     let (code, message) = describe_tls(tls, chain, host);
     Failure::new(&common::TLS, message).code(code)
@@ -82,27 +83,38 @@ fn describe_tls(error: &rustls::Error, chain: &[Certificate], host: &str) -> (St
             let what = worst.map_or_else(String::new, |c| format!(" `{}` on {}", c.subject, c.not_after));
             owned("expired", format!("a certificate has expired:{what}"))
         }
-        Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
-            owned("not_yet_valid", "a certificate is not valid yet; check the clocks of both machines".to_owned())
-        }
+        Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => owned(
+            "not_yet_valid",
+            "a certificate is not valid yet; check the clocks of both machines".to_owned(),
+        ),
         Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
             let names = leaf.map_or_else(String::new, |c| c.names.join(", "));
             owned("wrong_host", format!("the certificate is not for {host}; it names: {names}"))
         }
         Error::InvalidCertificate(Bad::Revoked) => owned("revoked", "the certificate is revoked".to_owned()),
         Error::InvalidCertificate(Bad::UnknownIssuer) => unknown_issuer(chain),
-        Error::InvalidCertificate(Bad::Other(_)) if leaf.is_some_and(Certificate::is_self_issued) => unknown_issuer(chain),
+        Error::InvalidCertificate(Bad::Other(_)) if leaf.is_some_and(Certificate::is_self_issued) => {
+            unknown_issuer(chain)
+        }
         Error::InvalidCertificate(other) => {
             owned("invalid_certificate", format!("the certificate is not acceptable: {other:?}"))
         }
-        Error::NoCertificatesPresented => owned("no_certificate", "the server showed no certificate".to_owned()),
+        Error::NoCertificatesPresented => {
+            owned("no_certificate", "the server showed no certificate".to_owned())
+        }
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
             owned("client_certificate", "the server wants a client certificate".to_owned())
         }
-        Error::AlertReceived(alert) => owned("alert", format!("the server ended the handshake with the alert {alert:?}")),
-        Error::PeerIncompatible(why) => owned("incompatible", format!("no TLS version or cipher in common: {why:?}")),
+        Error::AlertReceived(alert) => {
+            owned("alert", format!("the server ended the handshake with the alert {alert:?}"))
+        }
+        Error::PeerIncompatible(why) => {
+            owned("incompatible", format!("no TLS version or cipher in common: {why:?}"))
+        }
         Error::InvalidMessage(_) => owned("not_tls", "what came back is not TLS".to_owned()),
-        Error::NoApplicationProtocol => owned("alpn", "the server speaks none of the HTTP versions asked for".to_owned()),
+        Error::NoApplicationProtocol => {
+            owned("alpn", "the server speaks none of the HTTP versions asked for".to_owned())
+        }
         other => owned("handshake", format!("the handshake failed: {other}")),
     }
 }
@@ -123,6 +135,9 @@ fn unknown_issuer(chain: &[Certificate]) -> (String, String) {
     }
     (
         "incomplete_chain".to_owned(),
-        format!("the server did not send the certificate of `{}`, and it is not among the trusted roots", top.issuer),
+        format!(
+            "the server did not send the certificate of `{}`, and it is not among the trusted roots",
+            top.issuer
+        ),
     )
 }

@@ -10,10 +10,10 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 use wise_core::{ErrorClass, Failure, common};
 
+use crate::Net;
 use crate::classify::classify_io;
 use crate::resolve::resolve;
 use crate::trace::{Attempt, Stage, Trace};
-use crate::Net;
 
 /// Head start of an address over the next one (RFC 8305, section 5, "Connection Attempt Delay").
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -81,14 +81,25 @@ impl Net {
             (None, Host::Address(address)) => vec![*address],
             (None, Host::Name(name)) => order(resolve(name).await?, target.prefer, name)?,
         };
-        trace.dns = Some(if addresses.len() == 1 && trace_needs_no_dns(target) { Duration::ZERO } else { trace.elapsed() });
+        trace.dns = Some(if addresses.len() == 1 && trace_needs_no_dns(target) {
+            Duration::ZERO
+        } else {
+            trace.elapsed()
+        });
         trace.begin(Stage::Connect);
-        let addresses: Vec<SocketAddr> =
-            addresses.into_iter().take(MAX_ADDRESSES).map(|address| SocketAddr::new(address, target.port)).collect();
+        let addresses: Vec<SocketAddr> = addresses
+            .into_iter()
+            .take(MAX_ADDRESSES)
+            .map(|address| SocketAddr::new(address, target.port))
+            .collect();
         for address in &addresses {
             if let Err(rule) = self.policy.allow(address.ip(), address.port()) {
                 trace.attempts.push(Attempt { address: *address, took: None, error: Some(rule.clone()) });
-                return Err(Failure::new(&common::EGRESS_DENIED, format!("{address} is not allowed: {rule}")).code("policy"));
+                return Err(Failure::new(
+                    &common::EGRESS_DENIED,
+                    format!("{address} is not allowed: {rule}"),
+                )
+                .code("policy"));
             }
         }
         let first = trace.attempts.len();
@@ -127,7 +138,11 @@ async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// Tries the addresses one after the other, each with a head start, and takes the first that answers.
-async fn race(addresses: &[SocketAddr], first: usize, trace: &mut Trace) -> Result<(TcpStream, SocketAddr), Failure> {
+async fn race(
+    addresses: &[SocketAddr],
+    first: usize,
+    trace: &mut Trace,
+) -> Result<(TcpStream, SocketAddr), Failure> {
     let mut waiting = addresses.iter().copied();
     let mut running = FuturesUnordered::new();
     let mut worst: Option<Failure> = None;
@@ -162,7 +177,9 @@ async fn race(addresses: &[SocketAddr], first: usize, trace: &mut Trace) -> Resu
             }
         }
     }
-    Err(worst.unwrap_or_else(|| Failure::new(&common::DNS, "there is no address to connect to").code("no_address")))
+    Err(worst.unwrap_or_else(|| {
+        Failure::new(&common::DNS, "there is no address to connect to").code("no_address")
+    }))
 }
 
 /// How much a failure says about the target: a closed port says more than silence, our own trouble says nothing.
@@ -193,7 +210,8 @@ fn order(mut addresses: Vec<IpAddr>, prefer: IpPreference, name: &str) -> Result
     let mut seen = std::collections::HashSet::new();
     addresses.retain(|address| seen.insert(*address));
     let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().partition(IpAddr::is_ipv4);
-    let none = |family| Failure::new(&common::DNS, format!("{name} has no {family} address")).code("no_address");
+    let none =
+        |family| Failure::new(&common::DNS, format!("{name} has no {family} address")).code("no_address");
     Ok(match prefer {
         IpPreference::OnlyV4 if v4.is_empty() => return Err(none("IPv4")),
         IpPreference::OnlyV6 if v6.is_empty() => return Err(none("IPv6")),
@@ -222,10 +240,17 @@ mod tests {
 
     #[test]
     fn families_are_ordered_as_asked() {
-        let list: Vec<IpAddr> =
-            ["192.0.2.1", "192.0.2.2", "2001:db8::1", "192.0.2.1"].iter().map(|a| a.parse().unwrap()).collect();
+        let list: Vec<IpAddr> = ["192.0.2.1", "192.0.2.2", "2001:db8::1", "192.0.2.1"]
+            .iter()
+            .map(|a| a.parse().unwrap())
+            .collect();
         let text = |prefer| {
-            order(list.clone(), prefer, "x").unwrap().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            order(list.clone(), prefer, "x")
+                .unwrap()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         assert_eq!(text(IpPreference::Any), "2001:db8::1 192.0.2.1 192.0.2.2");
         assert_eq!(text(IpPreference::PreferV4), "192.0.2.1 192.0.2.2 2001:db8::1");

@@ -33,7 +33,8 @@ pub(crate) async fn resolve(name: &str) -> Result<Vec<IpAddr>, Failure> {
     let resolver = resolver()?;
     // A final dot asks for exactly this name: search domains would make the answer depend on where we run, except
     // for names of one label, which only search domains can resolve.
-    let question = if name.ends_with('.') || !name.contains('.') { name.to_owned() } else { format!("{name}.") };
+    let question =
+        if name.ends_with('.') || !name.contains('.') { name.to_owned() } else { format!("{name}.") };
     match resolver.lookup_ip(question).await {
         Ok(found) => {
             let addresses: Vec<IpAddr> = found.iter().collect();
@@ -56,7 +57,8 @@ fn resolver() -> Result<TokioResolver, Failure> {
             return Ok(known.resolver.clone());
         }
         let resolver = build().map_err(|error| {
-            Failure::new(&common::RESOLVER, format!("the resolver configuration cannot be read: {error}")).code("config")
+            Failure::new(&common::RESOLVER, format!("the resolver configuration cannot be read: {error}"))
+                .code("config")
         })?;
         *cached = Some(Cached { resolver: resolver.clone(), made: Instant::now(), runtime });
         Ok(resolver)
@@ -81,7 +83,9 @@ fn no_address(name: &str) -> Failure {
 fn classify(name: &str, error: &NetError) -> Failure {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain => Failure::new(&common::DNS, format!("{name} does not exist")).code("nxdomain"),
+            ResponseCode::NXDomain => {
+                Failure::new(&common::DNS, format!("{name} does not exist")).code("nxdomain")
+            }
             ResponseCode::NoError => no_address(name),
             code => refused(name, code),
         },
@@ -93,9 +97,12 @@ fn classify(name: &str, error: &NetError) -> Failure {
             let (class, code) = crate::classify::classify_io(error, None);
             // Out of files or ports keeps its own class; everything else on the way to a name server is ours too.
             let class = if class.name == common::LOCAL_RESOURCES.name { class } else { &common::RESOLVER };
-            Failure::new(class, format!("the name servers cannot be reached to resolve {name}: {error}")).code(code)
+            Failure::new(class, format!("the name servers cannot be reached to resolve {name}: {error}"))
+                .code(code)
         }
-        NetError::Busy => Failure::new(&common::LOCAL_RESOURCES, "too many name lookups are under way").code("dns"),
+        NetError::Busy => {
+            Failure::new(&common::LOCAL_RESOURCES, "too many name lookups are under way").code("dns")
+        }
         _ => Failure::new(&common::RESOLVER, format!("no name server answered for {name}")).code("no_answer"),
     }
 }

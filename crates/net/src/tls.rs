@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use rustls::client::Resumption;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
@@ -17,10 +17,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wise_core::{Failure, common};
 
+use crate::Net;
 use crate::certificate::Certificate;
 use crate::classify::classify_tls;
 use crate::trace::{Stage, Trace};
-use crate::Net;
 
 /// Which application protocols to offer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -187,10 +187,13 @@ impl Net {
         trace: &mut Trace,
     ) -> Result<TlsStream<TcpStream>, Failure> {
         trace.begin(Stage::Tls);
-        let address = stream.peer_addr().map_err(|_| Failure::new(&common::RESET, "the peer is gone").code("closed"))?;
+        let address = stream
+            .peer_addr()
+            .map_err(|_| Failure::new(&common::RESET, "the peer is gone").code("closed"))?;
         let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        let name = ServerName::try_from(bare.to_owned())
-            .map_err(|_| Failure::new(&common::TLS, format!("{host} is no name that TLS can ask for")).code("bad_name"))?;
+        let name = ServerName::try_from(bare.to_owned()).map_err(|_| {
+            Failure::new(&common::TLS, format!("{host} is no name that TLS can ask for")).code("bad_name")
+        })?;
         let connecting = async {
             let result = TlsConnector::from(config).connect(name, stream).await;
             (result, SEEN.with(RefCell::take))
@@ -200,10 +203,11 @@ impl Net {
             Ok(stream) => {
                 trace.tls = Some(trace.elapsed());
                 let session = stream.get_ref().1;
-                trace.tls_session =
-                    session.protocol_version().zip(session.negotiated_cipher_suite()).map(|(version, suite)| {
+                trace.tls_session = session.protocol_version().zip(session.negotiated_cipher_suite()).map(
+                    |(version, suite)| {
                         (version.as_str().unwrap_or("unknown"), suite.suite().as_str().unwrap_or("unknown"))
-                    });
+                    },
+                );
                 Ok(stream)
             }
             Err(error) => {
@@ -234,9 +238,11 @@ impl ServerCertVerifier for Recording {
         if self.insecure {
             return Ok(ServerCertVerified::assertion());
         }
-        let result = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let result =
+            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         if result.is_err() {
-            let chain = std::iter::once(end_entity).chain(intermediates).map(|c| c.clone().into_owned()).collect();
+            let chain =
+                std::iter::once(end_entity).chain(intermediates).map(|c| c.clone().into_owned()).collect();
             // Outside of a handshake of ours there is nobody to tell.
             SEEN.try_with(|seen| seen.replace(chain)).ok();
         }
@@ -249,7 +255,12 @@ impl ServerCertVerifier for Recording {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -258,7 +269,12 @@ impl ServerCertVerifier for Recording {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -269,8 +285,11 @@ impl ServerCertVerifier for Recording {
 fn roots_from_pem(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| format!("the CA file is no PEM certificate: {error}"))?;
-        store.add(certificate).map_err(|error| format!("a certificate of the CA file cannot be used: {error}"))?;
+        let certificate =
+            certificate.map_err(|error| format!("the CA file is no PEM certificate: {error}"))?;
+        store
+            .add(certificate)
+            .map_err(|error| format!("a certificate of the CA file cannot be used: {error}"))?;
     }
     if store.is_empty() {
         return Err("the CA file holds no PEM certificate".to_owned());
@@ -306,7 +325,9 @@ mod tests {
         let two = net.tls_config(&TlsOptions::default()).unwrap();
         let other = net.tls_config(&TlsOptions { insecure: true, ..TlsOptions::default() }).unwrap();
         assert!(Arc::ptr_eq(&one, &two) && !Arc::ptr_eq(&one, &other));
-        let error = net.tls_config(&TlsOptions { roots: Some(b"junk".to_vec()), ..TlsOptions::default() }).unwrap_err();
+        let error = net
+            .tls_config(&TlsOptions { roots: Some(b"junk".to_vec()), ..TlsOptions::default() })
+            .unwrap_err();
         assert!(error.contains("CA file"), "{error}");
     }
 }

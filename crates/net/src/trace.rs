@@ -109,8 +109,12 @@ impl Trace {
         let after = format!("within {} ms", timeout.as_millis());
         match self.stage {
             // The name servers are ours: their silence says nothing about the target.
-            Stage::Dns => Failure::new(&common::RESOLVER, format!("no name server answered {after}")).code("dns"),
-            Stage::Start => Failure::new(&common::OVERLOAD, format!("the check did not begin {after}")).code("start"),
+            Stage::Dns => {
+                Failure::new(&common::RESOLVER, format!("no name server answered {after}")).code("dns")
+            }
+            Stage::Start => {
+                Failure::new(&common::OVERLOAD, format!("the check did not begin {after}")).code("start")
+            }
             stage => {
                 let what = match stage {
                     Stage::Connect => "no connection",

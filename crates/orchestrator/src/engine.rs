@@ -2,7 +2,8 @@
 
 use rustc_hash::FxHashMap;
 use wise_core::{
-    Failure, Fault, Labels, MetricRef, MonitorSpec, Plugin, Reason, Report, Severity, Status, Threshold, Timestamp,
+    Failure, Fault, Labels, MetricRef, MonitorSpec, Plugin, Reason, Report, Severity, Status, Threshold,
+    Timestamp,
 };
 
 /// Decides the status of one monitor.
@@ -183,7 +184,8 @@ impl StatusEngine {
             let Some(threshold) = self.threshold(&reading.metric) else { continue };
             // Only series that have ever crossed a bound need memory.
             let name = reading.metric.name();
-            let known = self.crossed.iter_mut().find(|((n, l), _)| n == name && *l == reading.labels).map(|(_, c)| c);
+            let known =
+                self.crossed.iter_mut().find(|((n, l), _)| n == name && *l == reading.labels).map(|(_, c)| c);
             let current = known.as_ref().map_or(Severity::Fine, |crossed| crossed.severity);
             let asked = threshold.classify(value, current);
             let title = match &reading.metric {
@@ -205,7 +207,8 @@ impl StatusEngine {
                 Some(crossed) => {
                     crossed.value = value;
                     crossed.bound = bound;
-                    let count = if crossed.wanted.0 == asked { crossed.wanted.1.saturating_add(1) } else { 1 };
+                    let count =
+                        if crossed.wanted.0 == asked { crossed.wanted.1.saturating_add(1) } else { 1 };
                     crossed.wanted = (asked, count);
                     // Getting better counts at once: the hysteresis has already asked for a margin.
                     if asked < crossed.severity || count >= threshold.checks {
@@ -214,7 +217,8 @@ impl StatusEngine {
                 }
             }
         }
-        self.crossed.retain(|_, crossed| crossed.severity != Severity::Fine || crossed.wanted.0 != Severity::Fine);
+        self.crossed
+            .retain(|_, crossed| crossed.severity != Severity::Fine || crossed.wanted.0 != Severity::Fine);
     }
 
     fn threshold(&mut self, metric: &MetricRef) -> Option<Threshold> {
@@ -246,11 +250,10 @@ impl StatusEngine {
             // Not decided yet: the status stays until it is.
             return (self.status, self.reason.clone());
         }
-        let worst = self
-            .crossed
-            .iter()
-            .filter(|(_, crossed)| crossed.severity != Severity::Fine)
-            .max_by(|(a_key, a), (b_key, b)| a.severity.cmp(&b.severity).then_with(|| b_key.0.cmp(&a_key.0)));
+        let worst =
+            self.crossed.iter().filter(|(_, crossed)| crossed.severity != Severity::Fine).max_by(
+                |(a_key, a), (b_key, b)| a.severity.cmp(&b.severity).then_with(|| b_key.0.cmp(&a_key.0)),
+            );
         let critical = worst.filter(|(_, crossed)| crossed.severity == Severity::Critical);
         if let Some(((metric, labels), crossed)) = critical {
             return (Status::Unhealthy, Some(crossed.reason(metric, labels)));

@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use wise_core::{
-    CheckRecord, Clock, FieldErrors, Monitor, MonitorDefinition, MonitorId, Plugin, ProbeSpec, Reason, Status, Timestamp,
+    CheckRecord, Clock, FieldErrors, Monitor, MonitorDefinition, MonitorId, Plugin, ProbeSpec, Reason,
+    Status, Timestamp,
 };
 
 use crate::Sink;
@@ -135,8 +136,16 @@ impl Orchestrator {
                 // Files of certificates are read here; probes otherwise never block.
                 .max_blocking_threads(4)
                 .build()?;
-            let shard =
-                Shard::new(cap, epoch, clock.clone(), sink.clone(), uplink.clone(), stats.clone(), hosts.clone(), pulse.clone());
+            let shard = Shard::new(
+                cap,
+                epoch,
+                clock.clone(),
+                sink.clone(),
+                uplink.clone(),
+                stats.clone(),
+                hosts.clone(),
+                pulse.clone(),
+            );
             let thread = std::thread::Builder::new()
                 .name(format!("probes-{index}"))
                 .spawn(move || runtime.block_on(shard.run(inbox)))?;
@@ -153,7 +162,8 @@ impl Orchestrator {
     /// Adds a monitor, or replaces the one with its id.
     pub fn upsert(&self, run: MonitorRun) {
         let id = run.definition.id;
-        let gate = run.monitor.as_ref().ok().and_then(|monitor| monitor.host().map(|host| self.hosts.gate(host)));
+        let gate =
+            run.monitor.as_ref().ok().and_then(|monitor| monitor.host().map(|host| self.hosts.gate(host)));
         self.tell(id, Command::Upsert(Box::new(run), gate));
     }
 
@@ -220,7 +230,10 @@ impl Orchestrator {
                 let is_stalled = stalled.contains(&index);
                 if is_stalled && !*reported {
                     self.stats.stalls.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(shard = index, "probe runtime {index} stands still: a probe blocks its thread, or the machine is overloaded");
+                    tracing::error!(
+                        shard = index,
+                        "probe runtime {index} stands still: a probe blocks its thread, or the machine is overloaded"
+                    );
                 } else if *reported && !is_stalled {
                     tracing::info!(shard = index, "probe runtime {index} moves again");
                 }

@@ -13,7 +13,12 @@ const BACK_OFF_LIMIT: Duration = Duration::from_secs(3600);
 
 /// How long after the start a monitor's first check is due: where it would have been had there been no restart, or,
 /// when that has passed, at the monitor's own place within the spread.
-pub(crate) fn first_delay(id: MonitorId, interval: Duration, last: Option<Timestamp>, now: Timestamp) -> Duration {
+pub(crate) fn first_delay(
+    id: MonitorId,
+    interval: Duration,
+    last: Option<Timestamp>,
+    now: Timestamp,
+) -> Duration {
     if let Some(last) = last {
         let due = last.plus(interval);
         // A clock that was set back must not put the next check into the far future.

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use wise_core::{
-    CheckContext, CheckRecord, Clock, Failure, Monitor, MonitorDefinition, MonitorId, Plugin, Probe, ProbeSchedule, Reason,
-    Report, Status, Timestamp, Transition, common,
+    CheckContext, CheckRecord, Clock, Failure, Monitor, MonitorDefinition, MonitorId, Plugin, Probe,
+    ProbeSchedule, Reason, Report, Status, Timestamp, Transition, common,
 };
 
 use crate::engine::StatusEngine;
@@ -39,7 +39,12 @@ pub(crate) enum Command {
     Upsert(Box<MonitorRun>, Option<Arc<HostGate>>),
     Remove(MonitorId),
     CheckNow(MonitorId, oneshot::Sender<CheckOutcome>),
-    TryOut { id: MonitorId, probe: Box<dyn Probe>, schedule: ProbeSchedule, reply: oneshot::Sender<CheckOutcome> },
+    TryOut {
+        id: MonitorId,
+        probe: Box<dyn Probe>,
+        schedule: ProbeSchedule,
+        reply: oneshot::Sender<CheckOutcome>,
+    },
     Shutdown(Duration),
 }
 
@@ -213,7 +218,16 @@ impl Shard {
             }
             Command::CheckNow(id, reply) => self.check_now(id, reply),
             Command::TryOut { id, probe, schedule, reply } => {
-                self.spawn(id, 0, 0, probe, schedule.timeout, None, true, Kind::TryOut(schedule.probe.name, reply));
+                self.spawn(
+                    id,
+                    0,
+                    0,
+                    probe,
+                    schedule.timeout,
+                    None,
+                    true,
+                    Kind::TryOut(schedule.probe.name, reply),
+                );
             }
             Command::Shutdown(_) => {}
         }
@@ -227,7 +241,12 @@ impl Shard {
         let mut engine = StatusEngine::new(&definition.spec, plugin, time);
         let old = self.entries.remove(&id);
         if let Some(old) = &old {
-            engine.restore(old.engine.status(), old.engine.since(), old.engine.reason().cloned(), old.engine.down());
+            engine.restore(
+                old.engine.status(),
+                old.engine.since(),
+                old.engine.reason().cloned(),
+                old.engine.down(),
+            );
         } else if let Some(restored) = &restored {
             engine.restore(restored.status, restored.since, restored.reason.clone(), restored.was_down);
         }
@@ -246,7 +265,15 @@ impl Shard {
             let before = engine.force(status, reason.clone(), time);
             if before.is_some() || !is_known {
                 let from = before.filter(|_| is_known);
-                self.push_transition(Transition { monitor: id, time, from, to: status, down: false, reason, evidence: None });
+                self.push_transition(Transition {
+                    monitor: id,
+                    time,
+                    from,
+                    to: status,
+                    down: false,
+                    reason,
+                    evidence: None,
+                });
             }
         }
         let runs = definition.spec.enabled && monitor.is_ok();
@@ -258,7 +285,8 @@ impl Shard {
                 let delay = match start {
                     StartMode::Now => Duration::ZERO,
                     StartMode::Spread => {
-                        let last = restored.as_ref().and_then(|r| r.last_checks.get(schedule.probe.name)).copied();
+                        let last =
+                            restored.as_ref().and_then(|r| r.last_checks.get(schedule.probe.name)).copied();
                         first_delay(id, schedule.interval, last, time)
                     }
                 };
@@ -277,7 +305,11 @@ impl Shard {
 
     fn check_now(&mut self, id: MonitorId, reply: oneshot::Sender<CheckOutcome>) {
         let Some(entry) = self.entries.get(&id) else { return };
-        let Some(probe) = entry.monitor.as_ref().and_then(|monitor| monitor.probe(entry.plugin.probes[0].name)) else { return };
+        let Some(probe) =
+            entry.monitor.as_ref().and_then(|monitor| monitor.probe(entry.plugin.probes[0].name))
+        else {
+            return;
+        };
         let (generation, timeout) = (entry.generation, entry.slots[0].schedule.timeout);
         self.spawn(id, 0, generation, probe, timeout, None, true, Kind::ByHand(reply));
     }
@@ -289,7 +321,11 @@ impl Shard {
                 break;
             }
             self.ticks.pop();
-            let Some(entry) = self.entries.get_mut(&tick.id).filter(|entry| entry.generation == tick.generation) else { continue };
+            let Some(entry) =
+                self.entries.get_mut(&tick.id).filter(|entry| entry.generation == tick.generation)
+            else {
+                continue;
+            };
             let slot = &mut entry.slots[tick.slot];
             match slot.state {
                 SlotState::Scheduled if tick.due == slot.due => {
@@ -350,7 +386,8 @@ impl Shard {
             }
             self.waiting.pop_front();
             self.stats.waiting.fetch_sub(1, Ordering::Relaxed);
-            let text = "the check waited for a whole interval: too many checks are in flight, in all or to its host";
+            let text =
+                "the check waited for a whole interval: too many checks are in flight, in all or to its host";
             self.dropped(id, index, Failure::new(&common::OVERLOAD, text).code("caps"));
             self.schedule_next(id, index, now, true);
         }
@@ -434,10 +471,13 @@ impl Shard {
             return;
         }
         // A monitor that was removed or changed while its check ran wants nothing of the outcome.
-        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.generation == generation) else { return };
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.generation == generation) else {
+            return;
+        };
         let evaluation = entry.engine.apply(index, &ended.report, started);
         let slot = &mut entry.slots[index];
-        let failure_key = ended.report.failure.as_ref().map(|f| (f.class.name, f.code.as_deref().map(str::to_owned)));
+        let failure_key =
+            ended.report.failure.as_ref().map(|f| (f.class.name, f.code.as_deref().map(str::to_owned)));
         let is_news = failure_key != slot.last_failure;
         slot.last_failure = failure_key;
         let now = Instant::now();
@@ -489,7 +529,14 @@ impl Shard {
     }
 
     /// Decides when a slot runs next, after a check that was scheduled.
-    fn after_scheduled(&mut self, id: MonitorId, index: usize, now: Instant, final_failures: u32, retry: Option<Duration>) {
+    fn after_scheduled(
+        &mut self,
+        id: MonitorId,
+        index: usize,
+        now: Instant,
+        final_failures: u32,
+        retry: Option<Duration>,
+    ) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let slot = &mut entry.slots[index];
         let overrun = slot.state == SlotState::Running(true);
@@ -554,7 +601,15 @@ impl Shard {
         if let Some(from) = evaluation.changed_from {
             let reason = entry.engine.reason().cloned();
             let (to, down) = (record.status, record.down);
-            self.push_transition(Transition { monitor: id, time, from: Some(from), to, down, reason, evidence: None });
+            self.push_transition(Transition {
+                monitor: id,
+                time,
+                from: Some(from),
+                to,
+                down,
+                reason,
+                evidence: None,
+            });
         }
         self.push_record(record, Instant::now());
     }

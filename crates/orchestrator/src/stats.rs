@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Upper bounds of the start-delay histogram, in seconds.
-pub const DELAY_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+pub const DELAY_BUCKETS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// A check that starts this much after it was due counts as late.
 pub(crate) const LATE: Duration = Duration::from_secs(1);
@@ -60,7 +61,8 @@ impl SchedulerStats {
         let seconds = delay.as_secs_f64();
         let bucket = DELAY_BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(DELAY_BUCKETS.len());
         self.delays[bucket].fetch_add(1, Ordering::Relaxed);
-        self.delay_sum_micros.fetch_add(u64::try_from(delay.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.delay_sum_micros
+            .fetch_add(u64::try_from(delay.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         if delay > LATE {
             self.late.fetch_add(1, Ordering::Relaxed);
         }

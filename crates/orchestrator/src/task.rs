@@ -32,7 +32,11 @@ pub(crate) enum Fate {
 }
 
 /// Runs a check.
-pub(crate) async fn run_check(mut probe: Box<dyn Probe>, cx: CheckContext, uplink: Option<Arc<Uplink>>) -> Ended {
+pub(crate) async fn run_check(
+    mut probe: Box<dyn Probe>,
+    cx: CheckContext,
+    uplink: Option<Arc<Uplink>>,
+) -> Ended {
     let started = Instant::now();
     let outcome =
         tokio::time::timeout(cx.timeout + GRACE, AssertUnwindSafe(probe.check(&cx)).catch_unwind()).await;
@@ -41,7 +45,12 @@ pub(crate) async fn run_check(mut probe: Box<dyn Probe>, cx: CheckContext, uplin
         Ok(Ok(report)) => (report, Fate::Orderly),
         Ok(Err(panic)) => {
             let text = panic_text(&*panic);
-            (Report::failed(Failure::new(&common::INTERNAL, format!("the probe panicked: {text}")).code("panic")), Fate::Panicked)
+            (
+                Report::failed(
+                    Failure::new(&common::INTERNAL, format!("the probe panicked: {text}")).code("panic"),
+                ),
+                Fate::Panicked,
+            )
         }
         Err(_) => {
             let text = format!("the probe did not keep its deadline of {} ms", cx.timeout.as_millis());
@@ -54,21 +63,26 @@ pub(crate) async fn run_check(mut probe: Box<dyn Probe>, cx: CheckContext, uplin
         && !report.local
         && !uplink.alive_since(started).await
     {
-        let text = format!("the egress self-check fails too, so this says nothing about the target: {}", failure.message);
+        let text = format!(
+            "the egress self-check fails too, so this says nothing about the target: {}",
+            failure.message
+        );
         *failure = Failure::new(&common::NO_EGRESS, text).code(failure.class.name);
     }
     Ended { probe: (fate == Fate::Orderly).then_some(probe), report, took, fate }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("no message")
 }
 
 /// A missed deadline while our own runtime stood still proves nothing about the target.
 pub(crate) fn blame_stall(report: &mut Report, lag: Duration, timeout: Duration) {
     let Some(failure) = report.failure.as_mut() else { return };
-    let is_timeout = failure.class.name == common::TIMEOUT.name || failure.code.as_deref() == Some("deadline");
+    let is_timeout =
+        failure.class.name == common::TIMEOUT.name || failure.code.as_deref() == Some("deadline");
     if is_timeout && lag >= timeout.mul_f64(0.2).max(Duration::from_millis(100)) {
         let text = format!(
             "the monitoring itself stood still for {} ms during the check: {}",

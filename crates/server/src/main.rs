@@ -1,2 +1,30 @@
-//! .
-fn main(){}
+//! The binary: settings, composition root, command line.
+
+mod cli;
+mod commands;
+mod compose;
+mod environment;
+mod logging;
+mod settings;
+mod transition_log;
+mod uplink;
+
+// Without this line the linker leaves every monitor out, and nobody would say so.
+use wise_all_monitors as _;
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            // The chain of causes, one a line: the first says what was tried.
+            eprintln!("error: {error}");
+            for cause in error.chain().skip(1) {
+                eprintln!("  because: {cause}");
+            }
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

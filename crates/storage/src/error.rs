@@ -20,7 +20,9 @@ pub enum StoreError {
         reason: String,
     },
     /// The file is damaged.
-    #[error("{path} is damaged: {reason}; stop the server, keep a copy, and put back a backup or remove the file")]
+    #[error(
+        "{path} is damaged: {reason}; stop the server, keep a copy, and put back a backup or remove the file"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -28,7 +30,9 @@ pub enum StoreError {
         reason: String,
     },
     /// The file was written by a newer version.
-    #[error("{path} has format {found}, and this version reads up to {known}: run the version that wrote it, or a newer one")]
+    #[error(
+        "{path} has format {found}, and this version reads up to {known}: run the version that wrote it, or a newer one"
+    )]
     TooNew {
         /// The file.
         path: PathBuf,

@@ -18,5 +18,5 @@ pub use overview::{BEATS, BUCKET_SECONDS, Counts, Overview, OverviewDelta, Overv
 pub use query::{Aggregate, HistoryQuery, HistorySeries, ResultQuery, StoredResult};
 pub use recorder::{Listener, Published, Recorder, RecorderState, StoredTransition, Verdicts};
 pub use seal::{KeySource, Sealer};
-pub use sqlite::{SqliteOptions, SqliteStore};
+pub use sqlite::{SqliteOptions, SqliteStore, read_definitions};
 pub use uptime::{Uptime, UptimeState, uptime};

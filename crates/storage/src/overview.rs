@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use wise_core::{CheckRecord, Clock, MonitorDefinition, MonitorId, ProbeSpec, Reason, Status, Timestamp, Transition};
+use wise_core::{
+    CheckRecord, Clock, MonitorDefinition, MonitorId, ProbeSpec, Reason, Status, Timestamp, Transition,
+};
 
 use crate::uptime::{UptimeState, uptime};
 
@@ -226,7 +228,8 @@ impl Overview {
         let dirty = std::mem::take(&mut state.dirty);
         let removed = std::mem::take(&mut state.removed);
         let counts = state.counts();
-        let items = dirty.iter().filter_map(|id| state.monitors.get_mut(id).map(|live| live.shown(now))).collect();
+        let items =
+            dirty.iter().filter_map(|id| state.monitors.get_mut(id).map(|live| live.shown(now))).collect();
         Some(OverviewDelta { time: now, bucket_end: bucket_end(now), counts, items, removed })
     }
 
@@ -329,7 +332,10 @@ impl Live {
         let bucket = bucket_of(time);
         self.advance(bucket);
         let age = self.bucket - bucket;
-        let Some(index) = usize::try_from(age).ok().filter(|age| *age < BEATS).map(|age| BEATS - 1 - age) else { return };
+        let Some(index) = usize::try_from(age).ok().filter(|age| *age < BEATS).map(|age| BEATS - 1 - age)
+        else {
+            return;
+        };
         if rank(letter) > rank(self.beats[index]) {
             self.beats[index] = letter;
         }
@@ -454,7 +460,10 @@ mod tests {
         let definition = definition();
         let id = definition.id;
         overview.define(&definition, Duration::from_secs(30), "t.total_seconds");
-        overview.apply(&[record(id, start, Status::Healthy, false, 0.1), record(id, start, Status::Healthy, true, 0.0)], &[]);
+        overview.apply(
+            &[record(id, start, Status::Healthy, false, 0.1), record(id, start, Status::Healthy, true, 0.0)],
+            &[],
+        );
         overview.apply(&[record(id, start, Status::Healthy, false, 0.3)], &[]);
         clock.advance(Duration::from_secs(120));
         let item = overview.item(id).unwrap();

@@ -93,11 +93,7 @@ pub trait MainRecord: Send + Sync {
     ///
     /// # Errors
     /// The store cannot be read.
-    fn states(
-        &self,
-        monitor: Option<MonitorId>,
-        from: Timestamp,
-    ) -> Result<StateChanges, StoreError>;
+    fn states(&self, monitor: Option<MonitorId>, from: Timestamp) -> Result<StateChanges, StoreError>;
 
     /// The last known state of every monitor.
     ///

@@ -130,7 +130,8 @@ impl Recorder {
             transitions: Vec::new(),
             since_alive: None,
         };
-        let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || writer.run(&messages))?;
+        let thread =
+            std::thread::Builder::new().name("recorder".to_owned()).spawn(move || writer.run(&messages))?;
         Ok(Self { inbox, state, thread: Mutex::new(Some(thread)) })
     }
 
@@ -140,8 +141,11 @@ impl Recorder {
     /// The verdicts back, when the writer is too far behind.
     pub fn send(&self, verdicts: Verdicts) -> Result<(), Verdicts> {
         self.inbox.try_send(Message::Verdicts(verdicts)).map_err(|error| match error {
-            TrySendError::Full(Message::Verdicts(verdicts)) | TrySendError::Disconnected(Message::Verdicts(verdicts)) => verdicts,
-            TrySendError::Full(Message::Close) | TrySendError::Disconnected(Message::Close) => Verdicts::default(),
+            TrySendError::Full(Message::Verdicts(verdicts))
+            | TrySendError::Disconnected(Message::Verdicts(verdicts)) => verdicts,
+            TrySendError::Full(Message::Close) | TrySendError::Disconnected(Message::Close) => {
+                Verdicts::default()
+            }
         })
     }
 
@@ -226,7 +230,9 @@ impl Writer {
             match self.store.commit(&self.transitions) {
                 Ok(numbers) => {
                     let stored = self.transitions.drain(..).zip(numbers);
-                    published.transitions.extend(stored.map(|(transition, sequence)| StoredTransition { sequence, transition }));
+                    published.transitions.extend(
+                        stored.map(|(transition, sequence)| StoredTransition { sequence, transition }),
+                    );
                 }
                 Err(error) => return self.failed(&error),
             }

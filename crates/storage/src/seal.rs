@@ -64,7 +64,8 @@ impl Sealer {
     /// The system has no randomness.
     pub fn seal(&self, place: &str, text: &str) -> Result<String, SealError> {
         let mut nonce = [0u8; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|error| SealError(format!("no randomness for sealing: {error}")))?;
+        getrandom::fill(&mut nonce)
+            .map_err(|error| SealError(format!("no randomness for sealing: {error}")))?;
         let payload = Payload { msg: text.as_bytes(), aad: place.as_bytes() };
         let sealed = self
             .cipher
@@ -86,7 +87,8 @@ impl Sealer {
                     .to_owned(),
             )
         };
-        let bytes = STANDARD_NO_PAD.decode(sealed.strip_prefix(PREFIX).ok_or_else(wrong)?).map_err(|_| wrong())?;
+        let bytes =
+            STANDARD_NO_PAD.decode(sealed.strip_prefix(PREFIX).ok_or_else(wrong)?).map_err(|_| wrong())?;
         let (nonce, text) = bytes.split_at_checked(NONCE_BYTES).ok_or_else(wrong)?;
         let nonce = <[u8; NONCE_BYTES]>::try_from(nonce).map_err(|_| wrong())?;
         let payload = Payload { msg: text, aad: place.as_bytes() };
@@ -114,13 +116,18 @@ fn read_or_make(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, StoreError> {
             let mut text = Zeroizing::new(String::new());
             file.read_to_string(&mut text).map_err(io)?;
             decode(&text).ok_or_else(|| {
-                StoreError::Seal(format!("{} does not hold 32 bytes of base64: put the key back", path.display()))
+                StoreError::Seal(format!(
+                    "{} does not hold 32 bytes of base64: put the key back",
+                    path.display()
+                ))
             })
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let mut key = Zeroizing::new([0u8; KEY_BYTES]);
-            getrandom::fill(&mut key[..]).map_err(|error| StoreError::Seal(format!("no randomness for a key: {error}")))?;
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
+            getrandom::fill(&mut key[..])
+                .map_err(|error| StoreError::Seal(format!("no randomness for a key: {error}")))?;
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
             let text = Zeroizing::new(format!("{}\n", STANDARD_NO_PAD.encode(&key[..])));
             file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
             Ok(key)

@@ -71,7 +71,8 @@ pub fn uptime(
         if let Some((since, before)) = current {
             add(&mut sum, before, since.max(from), time);
         }
-        let went_down = state == UptimeState::Down && current.is_none_or(|(_, before)| before != UptimeState::Down);
+        let went_down =
+            state == UptimeState::Down && current.is_none_or(|(_, before)| before != UptimeState::Down);
         if went_down && time >= from {
             sum.incidents += 1;
         }
@@ -105,7 +106,14 @@ mod tests {
     #[test]
     fn time_is_weighed_and_unknown_counts_nowhere() {
         use UptimeState::{Down, Paused, Unknown, Up};
-        let states = [(at(50), Up), (at(200), Down), (at(230), Up), (at(300), Unknown), (at(400), Up), (at(450), Paused)];
+        let states = [
+            (at(50), Up),
+            (at(200), Down),
+            (at(230), Up),
+            (at(300), Unknown),
+            (at(400), Up),
+            (at(450), Paused),
+        ];
         let sum = uptime(states, at(100), at(500));
         assert_eq!((sum.up_seconds, sum.down_seconds), (100.0 + 70.0 + 50.0, 30.0));
         assert_eq!((sum.unknown_seconds, sum.paused_seconds, sum.incidents), (100.0, 50.0, 1));

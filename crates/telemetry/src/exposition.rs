@@ -93,7 +93,8 @@ fn to_prometheus(text: &str) -> String {
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             help = rest.split_once(' ');
-        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+        {
             let (suffix, kind) = match kind {
                 "counter" => ("_total", "counter"),
                 "unknown" => ("", "untyped"),
@@ -133,7 +134,12 @@ mod tests {
     impl Collector for Two {
         fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
             let counter = ConstCounter::new(3u64);
-            counter.encode(encoder.encode_descriptor("checks", "Checks made", None, counter.metric_type())?)?;
+            counter.encode(encoder.encode_descriptor(
+                "checks",
+                "Checks made",
+                None,
+                counter.metric_type(),
+            )?)?;
             let gauge = ConstGauge::new(1.5f64);
             gauge.encode(encoder.encode_descriptor("load", "Load", None, gauge.metric_type())?)
         }
@@ -160,6 +166,9 @@ mod tests {
         assert_eq!(Format::negotiate(None), Format::Prometheus);
         assert_eq!(Format::negotiate(Some("text/html,*/*;q=0.8")), Format::Prometheus);
         assert_eq!(Format::negotiate(Some("application/openmetrics-text;version=0.0.1")), Format::Prometheus);
-        assert_eq!(Format::negotiate(Some("text/plain;q=0.9, application/openmetrics-text;q=0.1")), Format::Prometheus);
+        assert_eq!(
+            Format::negotiate(Some("text/plain;q=0.9, application/openmetrics-text;q=0.1")),
+            Format::Prometheus
+        );
     }
 }

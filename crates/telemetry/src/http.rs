@@ -54,8 +54,16 @@ impl HttpMetrics {
             active: Gauge::default(),
         };
         registry.register("http_requests", "HTTP requests answered", metrics.requests.clone());
-        registry.register("http_errors", "HTTP requests answered with a status of 400 or above", metrics.errors.clone());
-        registry.register("http_request_duration_seconds", "Time to answer an HTTP request", metrics.durations.clone());
+        registry.register(
+            "http_errors",
+            "HTTP requests answered with a status of 400 or above",
+            metrics.errors.clone(),
+        );
+        registry.register(
+            "http_request_duration_seconds",
+            "Time to answer an HTTP request",
+            metrics.durations.clone(),
+        );
         registry.register("active_requests", "HTTP requests being answered", metrics.active.clone());
         metrics
     }
@@ -126,14 +134,18 @@ fn stamp(headers: &mut actix_web::http::header::HeaderMap, id: &RequestId, elaps
 fn request_id(request: &ServiceRequest) -> String {
     let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let is_plain = |text: &&str| {
-        (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
     };
     given.filter(is_plain).map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
 }
 
 /// Methods as labels: whatever else a client makes up is one series.
 fn known_method(method: &str) -> &'static str {
-    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].into_iter().find(|known| *known == method).unwrap_or("other")
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("other")
 }
 
 /// Counts down also when the request is dropped in the middle.
@@ -169,15 +181,20 @@ mod tests {
                 .route("/items/{id}", web::get().to(|| async { HttpResponse::Ok().finish() })),
         )
         .await;
-        let given = test::TestRequest::get().uri("/items/7").insert_header(("X-Request-ID", "abc-1")).to_request();
+        let given =
+            test::TestRequest::get().uri("/items/7").insert_header(("X-Request-ID", "abc-1")).to_request();
         let response = test::call_service(&app, given).await;
         assert_eq!(response.headers().get("x-request-id").unwrap(), "abc-1");
         assert!(response.headers().contains_key("x-process-time"));
-        let forged = test::TestRequest::get().uri("/nothing").insert_header(("X-Request-ID", "a b")).to_request();
+        let forged =
+            test::TestRequest::get().uri("/nothing").insert_header(("X-Request-ID", "a b")).to_request();
         let response = test::call_service(&app, forged).await;
         assert_ne!(response.headers().get("x-request-id").unwrap(), "a b");
         let text = metrics.render(Format::Prometheus).unwrap();
-        assert!(text.contains(r#"http_requests_total{method="GET",endpoint="/items/{id}",status="200"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"http_requests_total{method="GET",endpoint="/items/{id}",status="200"} 1"#),
+            "{text}"
+        );
         assert!(text.contains("http_errors_total") && text.contains("active_requests 0"), "{text}");
     }
 }

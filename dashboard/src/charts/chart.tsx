@@ -39,17 +39,22 @@ export function Chart({ spec, height, onZoom, onZoomOut }: Props) {
   const all = [...spec.stacked, ...spec.lines];
   const summary = useMemo(() => summaryText(lead, spec.unit), [lead, spec.unit]);
 
+  const drawn = useRef<DrawnChart | null>(null);
+  const newest = useRef(spec);
+  newest.current = spec;
+  const latest = useRef({ onZoom, onZoomOut });
+  latest.current = { onZoom, onZoomOut };
+  const shape = JSON.stringify([spec.unit, all.map(({ label, color }) => [label, color]), height]);
   useEffect(() => {
-    let chart: DrawnChart | null = null;
     let gone = false;
     import('./uplot-chart.ts')
       .then(({ draw }) => {
         if (gone || !target.current) return;
-        chart = draw(target.current, spec, {
+        drawn.current = draw(target.current, newest.current, {
           height,
           zone: zone.value,
-          onZoom,
-          onZoomOut,
+          onZoom: (from, to) => latest.current.onZoom(from, to),
+          onZoomOut: () => latest.current.onZoomOut(),
           onHover: (index) => {
             hovered.value = index;
           },
@@ -60,9 +65,11 @@ export function Chart({ spec, height, onZoom, onZoomOut }: Props) {
       });
     return () => {
       gone = true;
-      chart?.destroy();
+      drawn.current?.destroy();
+      drawn.current = null;
     };
-  }, [spec, height, zone.value, colors.value]);
+  }, [shape, zone.value, colors.value]);
+  useEffect(() => drawn.current?.update(spec), [spec]);
 
   if (failed.value) return <NewVersion />;
   return (

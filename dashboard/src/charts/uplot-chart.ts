@@ -15,6 +15,8 @@ export interface ChartParts {
 }
 
 export interface DrawnChart {
+  /** Shows other numbers of the same series; anything else about a chart needs a new one. */
+  update: (spec: ChartSpec) => void;
   destroy: () => void;
 }
 
@@ -30,17 +32,18 @@ const STEPS: Record<string, number[]> = {
   ],
 };
 
-/** Draws a chart into an element. A chart is thrown away and drawn anew when anything about it changes. */
-export function draw(target: HTMLElement, spec: ChartSpec, parts: ChartParts): DrawnChart {
+export function draw(target: HTMLElement, first: ChartSpec, parts: ChartParts): DrawnChart {
+  let spec = first;
   const color = paint(target);
   const { zone } = parts;
-  const sums = stack(spec.stacked.map(({ values }) => values));
   const axis: uPlot.Axis = {
     stroke: color('dim'),
     grid: { stroke: color('line'), width: 1 },
     ticks: { show: false },
     font: `12px ${getComputedStyle(target).fontFamily}`,
   };
+  // A lone measurement between two gaps has no line, so points are drawn where there are few.
+  const points = { show: () => spec.times.length < 12, size: 5 };
   const options: uPlot.Options = {
     width: Math.max(200, target.clientWidth),
     height: parts.height,
@@ -77,7 +80,7 @@ export function draw(target: HTMLElement, spec: ChartSpec, parts: ChartParts): D
           label,
           stroke: color(token),
           width: 1.75,
-          points: { show: false },
+          points,
         }),
       ),
     ],
@@ -102,22 +105,28 @@ export function draw(target: HTMLElement, spec: ChartSpec, parts: ChartParts): D
       setSelect: [(plot) => select(plot, parts)],
     },
   };
-  const plot = new uPlot(options, [spec.times, ...sums, ...spec.lines.map(({ values }) => values)], target);
-  // A lone measurement between two gaps has no line, so points are drawn where there are few.
-  if (spec.times.length < 12)
-    for (const series of plot.series.slice(1 + spec.stacked.length)) series.points = { show: true, size: 5 };
-
+  const plot = new uPlot(options, dataOf(spec), target);
   const observer = new ResizeObserver(() => {
     const width = target.clientWidth;
     if (width > 0 && width !== plot.width) plot.setSize({ width, height: parts.height });
   });
   observer.observe(target);
   return {
+    update(next) {
+      // Whoever is just marking a range must not have the chart move below the pointer.
+      if (plot.select.width > 0) return;
+      spec = next;
+      plot.setData(dataOf(spec));
+    },
     destroy() {
       observer.disconnect();
       plot.destroy();
     },
   };
+}
+
+function dataOf({ times, stacked, lines }: ChartSpec): uPlot.AlignedData {
+  return [times, ...stack(stacked.map(({ values }) => values)), ...lines.map(({ values }) => values)];
 }
 
 /** Starts at zero, so that the height of a line means something, and leaves room above. */

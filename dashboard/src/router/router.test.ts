@@ -1,5 +1,15 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { followed, guardLeaving, location, match, navigate, route, setQuery, startRouter, visits } from './router.ts';
+import {
+  followed,
+  guardLeaving,
+  location,
+  match,
+  navigate,
+  route,
+  setQuery,
+  startRouter,
+  visits,
+} from './router.ts';
 
 describe('match', () => {
   it.each([

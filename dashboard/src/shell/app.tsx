@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { loadPlugins } from '../api/catalogue.ts';
 import { href } from '../base.ts';
 import { announcer } from '../live/announce.ts';
@@ -8,7 +8,7 @@ import { FormPage } from '../pages/form/form-page.tsx';
 import { ListPage } from '../pages/list/list-page.tsx';
 import { MonitorPage } from '../pages/monitor/monitor-page.tsx';
 import { NotFoundPage } from '../pages/not-found.tsx';
-import { navigate, paths, route, visits } from '../router/router.ts';
+import { navigate, paths, route } from '../router/router.ts';
 import { Icon } from '../ui/icons.tsx';
 import { Toasts } from '../ui/toast.tsx';
 import { ConnectionBanner, ConnectionPill } from './connection.tsx';
@@ -17,17 +17,9 @@ import { PreferencesMenu } from './preferences.tsx';
 import { useShortcuts } from './shortcuts.ts';
 
 export function App() {
-  const main = useRef<HTMLElement>(null);
-
   useEffect(() => {
     void loadPlugins();
   }, []);
-
-  // A screen reader follows the focus, so a new page takes it to its heading.
-  const visit = visits.value;
-  useEffect(() => {
-    if (visit > 0) main.current?.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
-  }, [visit]);
 
   useShortcuts({
     '?': () => {
@@ -44,7 +36,7 @@ export function App() {
       </a>
       <Header />
       <ConnectionBanner />
-      <main id="main" ref={main} tabIndex={-1}>
+      <main id="main" tabIndex={-1}>
         <CurrentPage />
       </main>
       <Announcements />
@@ -59,7 +51,7 @@ function Header() {
   return (
     <header class="header">
       <div class="header-inner">
-        <a class="brand" href={href(paths.list)}>
+        <a class="brand" href={href(paths.list)} aria-label="wise-monitoring">
           <svg class="brand-mark" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
             <path d="M3 17h6l3-9 6 16 3.5-9H29" />
           </svg>
@@ -74,6 +66,7 @@ function Header() {
           <ConnectionPill />
           <a
             class="header-add"
+            aria-label="Add monitor"
             href={href(paths.add)}
             aria-current={route.value.page === 'new' ? 'page' : undefined}
           >

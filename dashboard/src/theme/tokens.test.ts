@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-const css = readFileSync(fileURLToPath(new URL('./tokens.css', import.meta.url)), 'utf8');
+const css = readFileSync(join(import.meta.dirname, 'tokens.css'), 'utf8');
 
 type ThemeName = 'light' | 'dark';
 
@@ -46,8 +46,13 @@ const TEXT: readonly [text: string, grounds: string[]][] = [
 ];
 
 const MARKS: readonly [mark: string, grounds: string[]][] = [
-  ...['ok-bar', 'warn-bar', 'bad-bar', 'unknown-bar', 'input-line', 'focus'].map((mark): [string, string[]] => [mark, ['page', 'card']]),
-  ...['1', '2', '3', '4', '5', '6', 'total'].map((series): [string, string[]] => [`series-${series}`, ['card']]),
+  ...['ok-bar', 'warn-bar', 'bad-bar', 'unknown-bar', 'input-line', 'focus'].map(
+    (mark): [string, string[]] => [mark, ['page', 'card']],
+  ),
+  ...['1', '2', '3', '4', '5', '6', 'total'].map((series): [string, string[]] => [
+    `series-${series}`,
+    ['card'],
+  ]),
   ['brand-mark', ['brand']],
   ['focus-on-brand', ['brand']],
 ];
@@ -60,13 +65,19 @@ describe.each<ThemeName>(['light', 'dark'])('the %s theme', (theme) => {
     return color;
   };
 
-  it.each(TEXT.flatMap(([text, grounds]) => grounds.map((ground) => [text, ground])))('%s can be read on %s', (text, ground) => {
-    expect(contrast(of(text), of(ground))).toBeGreaterThanOrEqual(4.5);
-  });
+  it.each(TEXT.flatMap(([text, grounds]) => grounds.map((ground) => [text, ground])))(
+    '%s can be read on %s',
+    (text, ground) => {
+      expect(contrast(of(text), of(ground))).toBeGreaterThanOrEqual(4.5);
+    },
+  );
 
-  it.each(MARKS.flatMap(([mark, grounds]) => grounds.map((ground) => [mark, ground])))('%s can be seen on %s', (mark, ground) => {
-    expect(contrast(of(mark), of(ground))).toBeGreaterThanOrEqual(3);
-  });
+  it.each(MARKS.flatMap(([mark, grounds]) => grounds.map((ground) => [mark, ground])))(
+    '%s can be seen on %s',
+    (mark, ground) => {
+      expect(contrast(of(mark), of(ground))).toBeGreaterThanOrEqual(3);
+    },
+  );
 });
 
 describe('the brand', () => {

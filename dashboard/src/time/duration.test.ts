@@ -12,9 +12,12 @@ it.each([
   expect(parseDuration(text)).toBe(seconds);
 });
 
-it.each(['', '30', 's', '5 minutes', '1x', '-5s', '1m ago', '1s1h', '1s1s'])('"%s" is no duration', (text) => {
-  expect(parseDuration(text)).toBeNull();
-});
+it.each(['', '30', 's', '5 minutes', '1x', '-5s', '1m ago', '1s1h', '1s1s'])(
+  '"%s" is no duration',
+  (text) => {
+    expect(parseDuration(text)).toBeNull();
+  },
+);
 
 it('compares what durations mean, not how they are written', () => {
   expect(sameDuration('60s', '1m')).toBe(true);

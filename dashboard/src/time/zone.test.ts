@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { absolute, compact, hourMinute, lasting, relative, stopwatch } from './format.ts';
-import { fromWallText, isZone, offsetLabel, offsetMinutes, resolveZone, toWallText, zoneLabel } from './zone.ts';
+import {
+  fromWallText,
+  isZone,
+  offsetLabel,
+  offsetMinutes,
+  resolveZone,
+  toWallText,
+  zoneLabel,
+} from './zone.ts';
 
 const at = (text: string) => new Date(text);
 

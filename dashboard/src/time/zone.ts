@@ -38,7 +38,7 @@ export function knownZones(): string[] {
   return zones.includes('UTC') ? zones : ['UTC', ...zones];
 }
 
-const OFFSET_NAME = /^(?:GMT|UTC)(?:[+\-\u2212]\d.*)?$/;
+const OFFSET_NAME = /^(?:GMT|UTC)[+\-\u2212]\d/;
 const NAMING_LOCALES = ['en-US', 'en-GB', 'en-IN', 'en-AU', 'en-CA', 'en-ZA', 'en-NZ'];
 
 const labels = new Map<string, string>();
@@ -61,7 +61,6 @@ export function zoneLabel(zoneName: string, at: Date): string {
 function abbreviation(zoneName: string, at: Date): string | null {
   for (const locale of NAMING_LOCALES) {
     const name = part(locale, { timeZone: zoneName, timeZoneName: 'short' }, at);
-    if (name === 'UTC') return name;
     if (name && !OFFSET_NAME.test(name)) return name;
   }
   return null;

@@ -137,24 +137,36 @@ impl Assertion {
     /// Compiles expressions and checks that operator and value fit.
     pub(crate) fn compile(&self) -> Result<Check, FieldError> {
         let (subject, test, text) = match self {
-            Self::Status { op, value } => {
-                (Subject::Status, Test::Number(*op, f64::from(*value)), format!("status {} {value}", name(op)))
-            }
+            Self::Status { op, value } => (
+                Subject::Status,
+                Test::Number(*op, f64::from(*value)),
+                format!("status {} {value}", name(op)),
+            ),
             Self::Header { name: header, op, value } => {
                 let parsed = HeaderName::from_bytes(header.as_bytes())
                     .map_err(|_| FieldError::new("name", "is no header name").value(header))?;
-                (Subject::Header(parsed), text_test(*op, value.as_deref())?, describe(&format!("header {header}"), op, value.as_ref()))
+                (
+                    Subject::Header(parsed),
+                    text_test(*op, value.as_deref())?,
+                    describe(&format!("header {header}"), op, value.as_ref()),
+                )
             }
             Self::Body { op, value } => {
                 if matches!(op, TextOp::Exists | TextOp::NotExists) {
-                    return Err(FieldError::new("op", "a body has no `exists`").cure("use contains, equals or matches"));
+                    return Err(FieldError::new("op", "a body has no `exists`")
+                        .cure("use contains, equals or matches"));
                 }
                 (Subject::Body, text_test(*op, Some(value))?, describe("body", op, Some(value)))
             }
             Self::Json { path, op, value } => {
-                let parsed = JsonPath::parse(path)
-                    .map_err(|error| FieldError::new("path", format!("is no JSONPath: {error}")).value(path))?;
-                (Subject::Json(parsed), json_test(*op, value.as_ref())?, describe(&format!("json {path}"), op, value.as_ref()))
+                let parsed = JsonPath::parse(path).map_err(|error| {
+                    FieldError::new("path", format!("is no JSONPath: {error}")).value(path)
+                })?;
+                (
+                    Subject::Json(parsed),
+                    json_test(*op, value.as_ref())?,
+                    describe(&format!("json {path}"), op, value.as_ref()),
+                )
             }
         };
         Ok(Check { text, subject, test })
@@ -162,7 +174,8 @@ impl Assertion {
 }
 
 fn text_test(op: TextOp, value: Option<&str>) -> Result<Test, FieldError> {
-    let needed = || value.ok_or_else(|| FieldError::new("value", "missing").cure("add the text to compare with"));
+    let needed =
+        || value.ok_or_else(|| FieldError::new("value", "missing").cure("add the text to compare with"));
     Ok(match op {
         TextOp::Equals => Test::Equals(needed()?.to_owned(), true),
         TextOp::NotEquals => Test::Equals(needed()?.to_owned(), false),
@@ -179,11 +192,12 @@ fn text_test(op: TextOp, value: Option<&str>) -> Result<Test, FieldError> {
 }
 
 fn json_test(op: JsonOp, value: Option<&Value>) -> Result<Test, FieldError> {
-    let needed = || value.ok_or_else(|| FieldError::new("value", "missing").cure("add the value to compare with"));
-    let text = || {
-        needed()?.as_str().ok_or_else(|| FieldError::new("value", "must be a text for this operator"))
-    };
-    let number = || needed()?.as_f64().ok_or_else(|| FieldError::new("value", "must be a number for this operator"));
+    let needed =
+        || value.ok_or_else(|| FieldError::new("value", "missing").cure("add the value to compare with"));
+    let text =
+        || needed()?.as_str().ok_or_else(|| FieldError::new("value", "must be a text for this operator"));
+    let number =
+        || needed()?.as_f64().ok_or_else(|| FieldError::new("value", "must be a number for this operator"));
     Ok(match op {
         JsonOp::Equals => Test::Json(needed()?.clone(), true),
         JsonOp::NotEquals => Test::Json(needed()?.clone(), false),
@@ -202,11 +216,9 @@ fn json_test(op: JsonOp, value: Option<&Value>) -> Result<Test, FieldError> {
 }
 
 fn regex(pattern: &str) -> Result<Box<Regex>, FieldError> {
-    regex::RegexBuilder::new(pattern)
-        .size_limit(REGEX_LIMIT)
-        .build()
-        .map(Box::new)
-        .map_err(|error| FieldError::new("value", format!("is no regular expression: {error}")).value(pattern))
+    regex::RegexBuilder::new(pattern).size_limit(REGEX_LIMIT).build().map(Box::new).map_err(|error| {
+        FieldError::new("value", format!("is no regular expression: {error}")).value(pattern)
+    })
 }
 
 fn name<T: Serialize>(op: &T) -> String {
@@ -227,8 +239,11 @@ impl Check {
         match &self.subject {
             Subject::Status => self.number(f64::from(status)),
             Subject::Header(name) => {
-                let values: Vec<String> =
-                    headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+                let values: Vec<String> = headers
+                    .get_all(name)
+                    .iter()
+                    .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+                    .collect();
                 self.any(values.iter().map(|value| Value::String(value.clone())).collect::<Vec<_>>().iter())
             }
             Subject::Body => {
@@ -237,10 +252,16 @@ impl Check {
                     (verdict, false) => verdict,
                     // What was found cannot become unfound by reading on, and the reverse.
                     (_, true) => match &self.test {
-                        Test::Contains(part, wanted) => found_early(body.text().contains(part.as_str()), *wanted),
+                        Test::Contains(part, wanted) => {
+                            found_early(body.text().contains(part.as_str()), *wanted)
+                        }
                         Test::Matches(regex, wanted) => found_early(regex.is_match(body.text()), *wanted),
                         Test::Equals(text, wanted) if !text.starts_with(body.text()) => {
-                            if *wanted { Verdict::Fails(shorten(body.text())) } else { Verdict::Holds }
+                            if *wanted {
+                                Verdict::Fails(shorten(body.text()))
+                            } else {
+                                Verdict::Holds
+                            }
                         }
                         _ => Verdict::Undecided,
                     },
@@ -277,7 +298,10 @@ impl Check {
     fn is_negative(&self) -> bool {
         matches!(
             &self.test,
-            Test::Json(_, false) | Test::Equals(_, false) | Test::Contains(_, false) | Test::Matches(_, false)
+            Test::Json(_, false)
+                | Test::Equals(_, false)
+                | Test::Contains(_, false)
+                | Test::Matches(_, false)
         )
     }
 
@@ -348,7 +372,11 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-state", "up".parse().unwrap());
         let mut body = Body::new(text.as_bytes().to_vec().into(), truncated);
-        serde_json::from_value::<Assertion>(assertion).unwrap().compile().unwrap().verdict(200, &headers, &mut body)
+        serde_json::from_value::<Assertion>(assertion)
+            .unwrap()
+            .compile()
+            .unwrap()
+            .verdict(200, &headers, &mut body)
     }
 
     fn holds(assertion: Value, text: &str) -> bool {
@@ -370,7 +398,10 @@ mod tests {
         assert!(holds(json!({"on": "json", "path": "$.n", "op": "greater_than", "value": 2}), text));
         assert!(holds(json!({"on": "json", "path": "$.tags", "op": "contains", "value": "a"}), text));
         assert!(holds(json!({"on": "json", "path": "$.list[*].s", "op": "equals", "value": "down"}), text));
-        assert!(!holds(json!({"on": "json", "path": "$.list[*].s", "op": "not_equals", "value": "down"}), text));
+        assert!(!holds(
+            json!({"on": "json", "path": "$.list[*].s", "op": "not_equals", "value": "down"}),
+            text
+        ));
         assert!(holds(json!({"on": "json", "path": "$.none", "op": "not_exists"}), text));
         assert!(!holds(json!({"on": "json", "path": "$.n", "op": "exists"}), "<html>"));
     }
@@ -384,7 +415,10 @@ mod tests {
         assert_eq!(verdict(contains("not_contains"), "hay", true), Verdict::Undecided);
         assert!(matches!(verdict(contains("equals"), "hay", true), Verdict::Fails(_)));
         assert_eq!(verdict(contains("equals"), "need", true), Verdict::Undecided);
-        assert_eq!(verdict(json!({"on": "json", "path": "$", "op": "exists"}), "{}", true), Verdict::Undecided);
+        assert_eq!(
+            verdict(json!({"on": "json", "path": "$", "op": "exists"}), "{}", true),
+            Verdict::Undecided
+        );
     }
 
     #[test]

@@ -85,8 +85,11 @@ impl AvailabilityProbe {
             if course.hops.len() > usize::try_from(limit).unwrap_or(usize::MAX) {
                 let circle = course.hops.iter().any(|hop| hop.url == shown_url(&location));
                 let what = if circle { "they form a circle" } else { "the chain is too long" };
-                return Err(Failure::new(&error::TOO_MANY_REDIRECTS, format!("more than {limit} redirects: {what}"))
-                    .code(if circle { "circle" } else { "limit" }));
+                return Err(Failure::new(
+                    &error::TOO_MANY_REDIRECTS,
+                    format!("more than {limit} redirects: {what}"),
+                )
+                .code(if circle { "circle" } else { "limit" }));
             }
             // RFC 9110, section 15.4: 303 always becomes GET, and browsers do the same for POST with 301 and 302.
             if status == 303 && course.method != Method::HEAD
@@ -149,7 +152,8 @@ impl AvailabilityProbe {
     fn readings(&self, course: &Course, total: Duration, now: Timestamp, report: &mut Report) {
         // A phase that an earlier exchange had and the last one did not reach is no reading of this check.
         for (index, last) in phases(&course.last).into_iter().enumerate() {
-            let metric = [metrics::DNS, metrics::CONNECT, metrics::TLS, metrics::FIRST_BYTE, metrics::TRANSFER][index];
+            let metric =
+                [metrics::DNS, metrics::CONNECT, metrics::TLS, metrics::FIRST_BYTE, metrics::TRANSFER][index];
             if let Some(last) = last {
                 report.push(&metrics::ALL[metric], (course.earlier[index] + last).as_secs_f64());
             }
@@ -164,7 +168,8 @@ impl AvailabilityProbe {
         if !course.hops.is_empty() {
             report.push(&metrics::ALL[metrics::REDIRECTS], course.hops.len() as f64);
         }
-        let expires = course.expires.or_else(|| course.last.trace.certificates.iter().map(|c| c.not_after).min());
+        let expires =
+            course.expires.or_else(|| course.last.trace.certificates.iter().map(|c| c.not_after).min());
         if let Some(expires) = expires {
             let days = (expires.as_seconds_f64() - now.as_seconds_f64()) / 86_400.0;
             report.push(&metrics::ALL[metrics::CERTIFICATE], days);
@@ -186,7 +191,10 @@ impl AvailabilityProbe {
         if let Some((_, chain)) = self.chains.iter().find(|(der, _)| *der == course.last.chain)
             && let Some(leaf) = chain.first()
         {
-            facts.push(("website.certificate", format!("{} by {}, until {}", leaf.subject, leaf.issuer, leaf.not_after)));
+            facts.push((
+                "website.certificate",
+                format!("{} by {}, until {}", leaf.subject, leaf.issuer, leaf.not_after),
+            ));
         }
         if facts != self.facts {
             report.facts.extend(facts.iter().filter(|fact| !self.facts.contains(fact)).cloned());
@@ -227,7 +235,11 @@ impl Probe for AvailabilityProbe {
             (Err(failure), true) if failure.class.fault == Fault::Target => None,
             (Err(failure), _) => Some(failure),
             (Ok(()), true) => Some(
-                Failure::new(&error::ASSERTION, "the check passes, and this monitor is inverted: it should fail").code("inverted"),
+                Failure::new(
+                    &error::ASSERTION,
+                    "the check passes, and this monitor is inverted: it should fail",
+                )
+                .code("inverted"),
             ),
         };
         if self.site.inverted && report.failure.is_some() && report.evidence.is_none() {
@@ -251,9 +263,9 @@ fn redirect(from: &Url, exchange: &Exchange) -> Result<Option<(u16, Url)>, Failu
     // Without a Location there is nowhere to go: the answer is judged as it is.
     let Some(location) = head.headers.get(LOCATION) else { return Ok(None) };
     let text = String::from_utf8_lossy(location.as_bytes());
-    let next = from
-        .join(&text)
-        .map_err(|error| Failure::new(&common::PROTOCOL, format!("the redirect leads to no URL: {error}")).code("redirect"))?;
+    let next = from.join(&text).map_err(|error| {
+        Failure::new(&common::PROTOCOL, format!("the redirect leads to no URL: {error}")).code("redirect")
+    })?;
     if !matches!(next.scheme(), "http" | "https") || next.host_str().is_none_or(str::is_empty) {
         let text = format!("the redirect leads to {}, which is not http or https", next.scheme());
         return Err(Failure::new(&common::PROTOCOL, text).code("redirect"));

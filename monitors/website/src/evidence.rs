@@ -14,7 +14,12 @@ const SHOWN_BODY: usize = 2048;
 /// Response headers that are kept.
 const SHOWN_HEADERS: usize = 50;
 
-pub(crate) fn write(site: &Website, course: &Course, chain: Option<&[Certificate]>, total: Duration) -> Value {
+pub(crate) fn write(
+    site: &Website,
+    course: &Course,
+    chain: Option<&[Certificate]>,
+    total: Duration,
+) -> Value {
     let last = &course.last;
     let millis = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1e3);
     let mut evidence = last.trace.evidence();

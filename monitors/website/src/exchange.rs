@@ -72,16 +72,22 @@ impl Exchange {
             let millis = timeout.as_millis();
             if sent < self.request_body {
                 failure.code = Some("request".into());
-                failure.message = format!("the server took {sent} bytes of the request within {millis} ms and stopped reading");
+                failure.message = format!(
+                    "the server took {sent} bytes of the request within {millis} ms and stopped reading"
+                );
             } else if received == 0 {
                 failure.message = format!("the server took the request and sent nothing within {millis} ms");
             } else {
                 failure.code = Some("head".into());
-                failure.message = format!("the server sent {received} bytes and no complete head within {millis} ms");
+                failure.message =
+                    format!("the server sent {received} bytes and no complete head within {millis} ms");
             }
         } else if self.trace.stage == Stage::Protocol("transfer") {
             let received = self.traffic.received();
-            failure.message = format!("the body was not complete within {} ms; {received} bytes had come", timeout.as_millis());
+            failure.message = format!(
+                "the body was not complete within {} ms; {received} bytes had come",
+                timeout.as_millis()
+            );
         }
         failure
     }
@@ -119,7 +125,8 @@ pub(crate) async fn run(
             .map_err(|error| Failure::new(&common::DEFINITION, error).code("tls_files"))?;
         let stream = site.net.handshake(stream, config, host, trace).await?;
         let session = stream.get_ref().1;
-        exchange.chain = session.peer_certificates().unwrap_or_default().iter().map(|c| c.clone().into_owned()).collect();
+        exchange.chain =
+            session.peer_certificates().unwrap_or_default().iter().map(|c| c.clone().into_owned()).collect();
         let is_h2 = session.alpn_protocol() == Some(b"h2");
         (Transport::Tls(Box::new(stream)), is_h2)
     } else {
@@ -165,11 +172,15 @@ where
     S: Future<Output = hyper::Result<http::Response<Incoming>>>,
 {
     let mut driver = Driver { connection: Some(pin!(connection)) };
-    let response = driver.drive(send).await.map_err(|error| classify_http(&error, "first_byte", exchange.traffic.received()))?;
+    let response = driver
+        .drive(send)
+        .await
+        .map_err(|error| classify_http(&error, "first_byte", exchange.traffic.received()))?;
     exchange.first_byte = Some(exchange.trace.elapsed());
     exchange.trace.begin(Stage::Protocol("transfer"));
     let (parts, mut incoming) = response.into_parts();
-    exchange.head = Some(Head { status: parts.status.as_u16(), version: parts.version, headers: parts.headers });
+    exchange.head =
+        Some(Head { status: parts.status.as_u16(), version: parts.version, headers: parts.headers });
     let mut bytes = BytesMut::new();
     let mut truncated = false;
     let result = loop {
@@ -240,7 +251,11 @@ fn build_request(
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
     // HTTP/2 and proxies want the whole address, an origin server the path alone.
-    let target = if is_h2 || through_proxy { format!("{}://{authority}{path}", url.scheme()) } else { path.to_owned() };
+    let target = if is_h2 || through_proxy {
+        format!("{}://{authority}{path}", url.scheme())
+    } else {
+        path.to_owned()
+    };
     let uri: Uri = target.parse().map_err(bad)?;
     let mut request = Request::new(match &site.body {
         Some(body) if with_body && is_home => Full::new(body.clone()),
@@ -254,12 +269,15 @@ fn build_request(
         *request.version_mut() = Version::HTTP_2;
     } else {
         if !(is_home && headers.contains_key(HOST)) {
-            let host = HeaderValue::from_str(authority)
-                .map_err(|_| Failure::new(&common::PROTOCOL, "the host cannot be put into a header").code("bad_url"))?;
+            let host = HeaderValue::from_str(authority).map_err(|_| {
+                Failure::new(&common::PROTOCOL, "the host cannot be put into a header").code("bad_url")
+            })?;
             headers.insert(HOST, host);
         }
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        if let Some(value) = site.proxy.as_ref().filter(|_| through_proxy).and_then(|proxy| proxy.authorization.clone()) {
+        if let Some(value) =
+            site.proxy.as_ref().filter(|_| through_proxy).and_then(|proxy| proxy.authorization.clone())
+        {
             headers.insert(PROXY_AUTHORIZATION, value);
         }
     }

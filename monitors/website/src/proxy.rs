@@ -21,18 +21,22 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) fn parse(text: &str, masker: &mut Masker) -> Result<Self, FieldError> {
-        let wrong = |reason: String| FieldError::new("proxy", reason).cure("use an address such as http://proxy.example:3128");
+        let wrong = |reason: String| {
+            FieldError::new("proxy", reason).cure("use an address such as http://proxy.example:3128")
+        };
         let url = Url::parse(text).map_err(|error| wrong(format!("is no URL: {error}")))?;
         if url.scheme() != "http" {
             return Err(wrong(format!("only http proxies, not {}", url.scheme())));
         }
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| wrong("has no host".to_owned()))?;
+        let host =
+            url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| wrong("has no host".to_owned()))?;
         let authorization = match url.password() {
             None => None,
             Some(password) => {
                 masker.add(password);
                 let text = basic(&percent_decode(url.username()), &percent_decode(password), masker);
-                let value = HeaderValue::from_str(&text).map_err(|_| wrong("holds characters that a header cannot carry".to_owned()))?;
+                let value = HeaderValue::from_str(&text)
+                    .map_err(|_| wrong("holds characters that a header cannot carry".to_owned()))?;
                 Some(value)
             }
         };
@@ -44,7 +48,12 @@ impl Proxy {
     }
 
     /// Opens a tunnel to `authority`.
-    pub(crate) async fn tunnel(&self, stream: &mut TcpStream, authority: &str, trace: &mut Trace) -> Result<(), Failure> {
+    pub(crate) async fn tunnel(
+        &self,
+        stream: &mut TcpStream,
+        authority: &str,
+        trace: &mut Trace,
+    ) -> Result<(), Failure> {
         trace.begin(Stage::Protocol("proxy"));
         let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
         if let Some(value) = &self.authorization {
@@ -53,7 +62,8 @@ impl Proxy {
             request.extend_from_slice(b"\r\n");
         }
         request.extend_from_slice(b"\r\n");
-        let lost = |error: std::io::Error| ours("proxy_lost", format!("the proxy ended the connection: {error}"));
+        let lost =
+            |error: std::io::Error| ours("proxy_lost", format!("the proxy ended the connection: {error}"));
         stream.write_all(&request).await.map_err(lost)?;
         let mut head = Vec::with_capacity(256);
         // Byte by byte, so that nothing of the tunnel is read: heads are short and come in one segment.
@@ -64,7 +74,11 @@ impl Proxy {
             head.push(stream.read_u8().await.map_err(lost)?);
         }
         let text = String::from_utf8_lossy(&head);
-        let code = text.split(' ').nth(1).and_then(|code| code.parse::<u16>().ok()).filter(|_| text.starts_with("HTTP/1."));
+        let code = text
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse::<u16>().ok())
+            .filter(|_| text.starts_with("HTTP/1."));
         match code {
             Some(200..=299) => Ok(()),
             Some(407) => Err(ours("proxy_auth", "the proxy wants another login".to_owned())),
@@ -74,7 +88,9 @@ impl Proxy {
                 format!("the proxy cannot reach {authority}: it answers {code}"),
             )
             .code(format!("proxy_{code}"))),
-            Some(code) => Err(ours("proxy_refused", format!("the proxy refuses to connect to {authority} with {code}"))),
+            Some(code) => {
+                Err(ours("proxy_refused", format!("the proxy refuses to connect to {authority} with {code}")))
+            }
             None => Err(ours("proxy_protocol", "the proxy does not answer in HTTP".to_owned())),
         }
     }

@@ -24,7 +24,12 @@ impl FromStr for StatusRange {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || format!("`{}` is no status code from 100 to 599, no range such as 200-299 and no 2xx", text.escape_debug());
+        let error = || {
+            format!(
+                "`{}` is no status code from 100 to 599, no range such as 200-299 and no 2xx",
+                text.escape_debug()
+            )
+        };
         let code = |text: &str| text.trim().parse().ok().filter(|code| (100..=599).contains(code));
         let (first, last) = if let Some(class) = text.strip_suffix("xx") {
             let class: u16 = class.parse().ok().filter(|class| (1..=5).contains(class)).ok_or_else(error)?;
@@ -41,7 +46,11 @@ impl FromStr for StatusRange {
 
 impl fmt::Display for StatusRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last { write!(f, "{}", self.first) } else { write!(f, "{}-{}", self.first, self.last) }
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{}-{}", self.first, self.last)
+        }
     }
 }
 

@@ -96,7 +96,9 @@ impl Website {
         }
         if settings.max_redirects > 50 {
             errors.push(
-                FieldError::new("max_redirects", "out of range").value(settings.max_redirects).cure("use a number from 0 to 50"),
+                FieldError::new("max_redirects", "out of range")
+                    .value(settings.max_redirects)
+                    .cure("use a number from 0 to 50"),
             );
         }
         let mut checks = Vec::with_capacity(settings.assertions.len());
@@ -106,18 +108,25 @@ impl Website {
                 Err(error) => errors.push(error.under(&format!("assertions[{index}]"))),
             }
         }
-        let identity_files = match (settings.tls.client_certificate_file.clone(), settings.tls.client_key_file.clone()) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (None, None) => None,
-            (Some(_), None) => {
-                errors.push(FieldError::new("tls.client_key_file", "missing beside client_certificate_file").cure("add it"));
-                None
-            }
-            (None, Some(_)) => {
-                errors.push(FieldError::new("tls.client_certificate_file", "missing beside client_key_file").cure("add it"));
-                None
-            }
-        };
+        let identity_files =
+            match (settings.tls.client_certificate_file.clone(), settings.tls.client_key_file.clone()) {
+                (Some(certificate), Some(key)) => Some((certificate, key)),
+                (None, None) => None,
+                (Some(_), None) => {
+                    errors.push(
+                        FieldError::new("tls.client_key_file", "missing beside client_certificate_file")
+                            .cure("add it"),
+                    );
+                    None
+                }
+                (None, Some(_)) => {
+                    errors.push(
+                        FieldError::new("tls.client_certificate_file", "missing beside client_key_file")
+                            .cure("add it"),
+                    );
+                    None
+                }
+            };
         let proxy = match settings.proxy.as_deref().map(|text| Proxy::parse(text, &mut masker)) {
             None => None,
             Some(Ok(proxy)) => Some(proxy),
@@ -128,8 +137,11 @@ impl Website {
         };
         if proxy.is_some() && settings.fixed_address.is_some() {
             errors.push(
-                FieldError::new("fixed_address", "has no effect through a proxy, which resolves the name itself")
-                    .cure("remove one of proxy and fixed_address"),
+                FieldError::new(
+                    "fixed_address",
+                    "has no effect through a proxy, which resolves the name itself",
+                )
+                .cure("remove one of proxy and fixed_address"),
             );
         }
         let alpn = match settings.http_version {
@@ -170,7 +182,8 @@ impl Website {
     /// host counts as the same.
     pub(crate) fn is_home(&self, url: &Url) -> bool {
         url.host_str() == self.url.host_str()
-            && ((url.scheme() == self.url.scheme() && url.port_or_known_default() == self.url.port_or_known_default())
+            && ((url.scheme() == self.url.scheme()
+                && url.port_or_known_default() == self.url.port_or_known_default())
                 || (self.url.scheme() == "http"
                     && url.scheme() == "https"
                     && self.url.port_or_known_default() == Some(80)
@@ -180,7 +193,8 @@ impl Website {
 
 impl Monitor for WebsiteMonitor {
     fn probe(&self, name: &str) -> Option<Box<dyn Probe>> {
-        (name == ProbeSpec::AVAILABILITY).then(|| Box::new(AvailabilityProbe::new(self.0.clone())) as Box<dyn Probe>)
+        (name == ProbeSpec::AVAILABILITY)
+            .then(|| Box::new(AvailabilityProbe::new(self.0.clone())) as Box<dyn Probe>)
     }
 
     fn host(&self) -> Option<&str> {
@@ -260,7 +274,8 @@ fn add_header(
     headers: &mut HeaderMap,
     public_headers: &mut HeaderMap,
 ) -> Result<(), FieldError> {
-    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| FieldError::new(name, "is no header name"))?;
+    let parsed =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| FieldError::new(name, "is no header name"))?;
     if RESERVED.contains(&parsed.as_str()) && parsed != HOST {
         return Err(FieldError::new(name, "is set by HTTP itself").cure("remove it"));
     }
@@ -286,7 +301,9 @@ fn is_credential(name: &HeaderName) -> bool {
     let text = name.as_str();
     *name == AUTHORIZATION
         || *name == COOKIE
-        || ["token", "secret", "password", "api-key", "apikey", "authorization"].iter().any(|part| text.contains(part))
+        || ["token", "secret", "password", "api-key", "apikey", "authorization"]
+            .iter()
+            .any(|part| text.contains(part))
 }
 
 fn add_auth(
@@ -309,9 +326,10 @@ fn add_auth(
             masker.add(password);
             Ok(basic(&decode(username), &decode(password), masker))
         }
-        (Some(Auth::Basic { username, password }), None) => {
-            password.resolve(cx.secrets()).map(|password| basic(username, &password, masker)).map_err(|e| ("auth.password", e))
-        }
+        (Some(Auth::Basic { username, password }), None) => password
+            .resolve(cx.secrets())
+            .map(|password| basic(username, &password, masker))
+            .map_err(|e| ("auth.password", e)),
         (Some(Auth::Bearer { token }), None) => token
             .resolve(cx.secrets())
             .map(|token| {

@@ -1,17 +1,34 @@
 use serde_json::json;
 use wise_core::{
-    Direction, Failure, MetricSpec, MonitorSpec, Plugin, ProbeSpec, Reading, Report, Status, Threshold, ThresholdOverride,
-    Timestamp, common,
+    Direction, Failure, MetricSpec, MonitorSpec, Plugin, ProbeSpec, Reading, Report, Status, Threshold,
+    ThresholdOverride, Timestamp, common,
 };
 
 use super::*;
 
-static METRICS: [MetricSpec; 1] = [MetricSpec::latency("t.total_seconds", "Response time", "Time of the whole check").threshold(
-    Threshold { direction: Direction::Above, warning: Some(1.0), critical: Some(3.0), hysteresis: 0.1, checks: 2 },
-)];
+static METRICS: [MetricSpec; 1] =
+    [MetricSpec::latency("t.total_seconds", "Response time", "Time of the whole check").threshold(
+        Threshold {
+            direction: Direction::Above,
+            warning: Some(1.0),
+            critical: Some(3.0),
+            hysteresis: 0.1,
+            checks: 2,
+        },
+    )];
 static PROBES: [ProbeSpec; 2] = [
-    ProbeSpec::new("availability", "Availability", std::time::Duration::from_secs(30), std::time::Duration::from_secs(5)),
-    ProbeSpec::new("storage", "Storage", std::time::Duration::from_secs(30), std::time::Duration::from_secs(5)),
+    ProbeSpec::new(
+        "availability",
+        "Availability",
+        std::time::Duration::from_secs(30),
+        std::time::Duration::from_secs(5),
+    ),
+    ProbeSpec::new(
+        "storage",
+        "Storage",
+        std::time::Duration::from_secs(30),
+        std::time::Duration::from_secs(5),
+    ),
 ];
 static PLUGIN: Plugin = Plugin { metrics: &METRICS, probes: &PROBES, ..Plugin::new::<Nothing>("t", "t") };
 
@@ -73,7 +90,10 @@ fn run(engine: &mut StatusEngine, reports: impl IntoIterator<Item = Report>) -> 
 #[test]
 fn two_failures_in_a_row_are_down_and_one_success_is_up() {
     let mut engine = engine(|_| {});
-    assert_eq!(run(&mut engine, [pass(), fail(), pass(), fail(), fail(), fail(), pass(), fail()]), "hhhhDDhh");
+    assert_eq!(
+        run(&mut engine, [pass(), fail(), pass(), fail(), fail(), fail(), pass(), fail()]),
+        "hhhhDDhh"
+    );
 }
 
 #[test]
@@ -92,7 +112,10 @@ fn n_of_m_counts_failures_that_are_not_in_a_row() {
 #[test]
 fn recovery_takes_the_successes_asked_for() {
     let mut engine = engine(|spec| spec.successes_before_healthy = 3);
-    assert_eq!(run(&mut engine, [pass(), fail(), fail(), pass(), pass(), fail(), pass(), pass(), pass()]), "hhDDDDDDh");
+    assert_eq!(
+        run(&mut engine, [pass(), fail(), fail(), pass(), pass(), fail(), pass(), pass(), pass()]),
+        "hhDDDDDDh"
+    );
 }
 
 #[test]
@@ -142,8 +165,12 @@ fn a_crossed_critical_threshold_is_unhealthy_and_not_down() {
 fn another_probe_that_fails_is_degraded() {
     let mut engine = engine(|_| {});
     run(&mut engine, [pass()]);
-    for (report, expected) in [(fail(), Status::Healthy), (fail(), Status::Degraded), (own(), Status::Degraded), (pass(), Status::Healthy)]
-    {
+    for (report, expected) in [
+        (fail(), Status::Healthy),
+        (fail(), Status::Degraded),
+        (own(), Status::Degraded),
+        (pass(), Status::Healthy),
+    ] {
         engine.apply(1, &report, Timestamp::default());
         assert_eq!(engine.status(), expected);
     }

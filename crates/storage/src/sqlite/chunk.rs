@@ -74,10 +74,21 @@ pub(super) fn encode(columns: &Columns, resolution: impl Fn(u32) -> Option<f64>)
     }
     let values = parts
         .iter()
-        .map(|(series, resolution, present, data)| StoredValues { series: *series, resolution: *resolution, present, data })
+        .map(|(series, resolution, present, data)| StoredValues {
+            series: *series,
+            resolution: *resolution,
+            present,
+            data,
+        })
         .collect();
-    let stored =
-        Stored { format: FORMAT, times: &times, durations: &durations, statuses: &statuses, failures: &failures, values };
+    let stored = Stored {
+        format: FORMAT,
+        times: &times,
+        durations: &durations,
+        statuses: &statuses,
+        failures: &failures,
+        values,
+    };
     postcard::to_stdvec(&stored).map_err(|error| error.to_string())
 }
 
@@ -111,7 +122,10 @@ pub(super) fn decode_results(blob: &[u8]) -> Result<Columns, String> {
         values: BTreeMap::new(),
     };
     let length = columns.times.len();
-    if columns.durations.len() != length || columns.statuses.len() != length || columns.failures.len() != length {
+    if columns.durations.len() != length
+        || columns.statuses.len() != length
+        || columns.failures.len() != length
+    {
         return Err("columns of different lengths".to_owned());
     }
     Ok(columns)
@@ -132,16 +146,25 @@ fn column(stored: &StoredValues<'_>, length: usize) -> Result<Vec<f64>, String> 
         // Dividing by the whole reciprocal gives back the nearest decimal: 12 µs is 0.000012 and not 0.0000119999.
         let per_unit = (1.0 / stored.resolution).round();
         let exact = (per_unit * stored.resolution - 1.0).abs() < 1e-9;
-        whole.into_iter().map(|n| if exact { n as f64 / per_unit } else { n as f64 * stored.resolution }).collect()
+        whole
+            .into_iter()
+            .map(|n| if exact { n as f64 / per_unit } else { n as f64 * stored.resolution })
+            .collect()
     } else {
         simple_decompress(stored.data).map_err(error)?
     };
     if stored.present.is_empty() {
-        return if values.len() == length { Ok(values) } else { Err("a column of the wrong length".to_owned()) };
+        return if values.len() == length {
+            Ok(values)
+        } else {
+            Err("a column of the wrong length".to_owned())
+        };
     }
     let mut values = values.into_iter();
-    let is_present = |index: usize| stored.present.get(index / 8).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
-    let full = (0..length).map(|index| if is_present(index) { values.next().unwrap_or(f64::NAN) } else { f64::NAN });
+    let is_present =
+        |index: usize| stored.present.get(index / 8).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
+    let full =
+        (0..length).map(|index| if is_present(index) { values.next().unwrap_or(f64::NAN) } else { f64::NAN });
     Ok(full.collect())
 }
 

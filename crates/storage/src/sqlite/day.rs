@@ -121,8 +121,10 @@ impl Day {
 
     fn load_names(&mut self) -> Result<(), StoreError> {
         self.names = Names::default();
-        let mut statement =
-            self.connection.prepare("SELECT id, name, labels, resolution FROM name").map_err(|e| self.wrap(e))?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT id, name, labels, resolution FROM name")
+            .map_err(|e| self.wrap(e))?;
         let rows = statement
             .query_map([], |row| {
                 Ok((row.get::<_, u32>(0)?, row.get(1)?, row.get(2)?, row.get::<_, Option<f64>>(3)?))
@@ -151,8 +153,10 @@ impl Day {
             let (key, upto) = row.map_err(|e| self.wrap(e))?;
             sealed.insert(key, upto);
         }
-        let mut statement =
-            self.connection.prepare("SELECT sequence, rows FROM journal ORDER BY sequence").map_err(|e| self.wrap(e))?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT sequence, rows FROM journal ORDER BY sequence")
+            .map_err(|e| self.wrap(e))?;
         let mut rows = statement.query([]).map_err(|e| self.wrap(e))?;
         while let Some(row) = rows.next().map_err(|e| self.wrap(e))? {
             let sequence: i64 = row.get(0).map_err(|e| self.wrap(e))?;
@@ -207,7 +211,10 @@ impl Day {
             let mut values = Vec::with_capacity(record.readings.len());
             for reading in &record.readings {
                 if let Some(value) = reading.value.number() {
-                    values.push((self.names.series(&transaction, &reading.metric, &reading.labels).map_err(wrap)?, value));
+                    values.push((
+                        self.names.series(&transaction, &reading.metric, &reading.labels).map_err(wrap)?,
+                        value,
+                    ));
                 }
             }
             let failure = match &record.failure {
@@ -217,7 +224,9 @@ impl Day {
                 }
                 Some(failure) => {
                     let known = self.failures.get(&(monitor, probe)).filter(|(class, code, _)| {
-                        *class == failure.class.name && code.as_deref() == failure.code.as_deref() && record.evidence.is_none()
+                        *class == failure.class.name
+                            && code.as_deref() == failure.code.as_deref()
+                            && record.evidence.is_none()
                     });
                     match known {
                         Some((_, _, id)) => *id,
@@ -316,7 +325,16 @@ impl Day {
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 )
                 .and_then(|mut statement| {
-                    statement.execute(params![monitor, probe, origin, first, last, self.sequence, columns.len() as i64, data])
+                    statement.execute(params![
+                        monitor,
+                        probe,
+                        origin,
+                        first,
+                        last,
+                        self.sequence,
+                        columns.len() as i64,
+                        data
+                    ])
                 })
                 .map_err(wrap)?;
         }
@@ -349,7 +367,12 @@ impl Names {
         }
     }
 
-    fn series(&mut self, transaction: &Transaction<'_>, metric: &MetricRef, labels: &Labels) -> rusqlite::Result<u32> {
+    fn series(
+        &mut self,
+        transaction: &Transaction<'_>,
+        metric: &MetricRef,
+        labels: &Labels,
+    ) -> rusqlite::Result<u32> {
         let address = match metric {
             MetricRef::Declared(spec) if labels.is_empty() => Some(std::ptr::from_ref(*spec).addr()),
             _ => None,
@@ -368,7 +391,12 @@ impl Names {
         Ok(id)
     }
 
-    fn add(&mut self, transaction: &Transaction<'_>, key: (String, String), resolution: Option<f64>) -> rusqlite::Result<u32> {
+    fn add(
+        &mut self,
+        transaction: &Transaction<'_>,
+        key: (String, String),
+        resolution: Option<f64>,
+    ) -> rusqlite::Result<u32> {
         transaction.execute(
             "INSERT INTO name (name, labels, resolution) VALUES (?1, ?2, ?3)",
             params![key.0, key.1, resolution],

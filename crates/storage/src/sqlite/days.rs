@@ -8,12 +8,12 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 use wise_core::{CheckRecord, MonitorId, Status, Timestamp};
 
+use super::SqliteOptions;
 use super::chunk;
 use super::day::{DOWN, Day, PROBE};
 use super::head::Columns;
 use super::main_file::Keys;
 use super::open::{Access, open};
-use super::SqliteOptions;
 use crate::error::StoreError;
 use crate::query::{HistoryQuery, HistorySeries, ResultQuery, StoredResult};
 
@@ -44,7 +44,12 @@ struct Open {
 }
 
 impl Days {
-    pub(super) fn open(folder: PathBuf, options: &SqliteOptions, keys: Keys, now: Timestamp) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        folder: PathBuf,
+        options: &SqliteOptions,
+        keys: Keys,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let days = Self {
             folder,
             location: options.location.clone(),
@@ -90,7 +95,8 @@ impl Days {
 
     /// The days that have a file, oldest first.
     fn files(&self) -> Result<Vec<i64>, StoreError> {
-        let entries = std::fs::read_dir(&self.folder).map_err(|error| StoreError::io(&self.folder, &error))?;
+        let entries =
+            std::fs::read_dir(&self.folder).map_err(|error| StoreError::io(&self.folder, &error))?;
         let mut days: Vec<i64> = entries
             .filter_map(|entry| {
                 let name = entry.ok()?.file_name();
@@ -204,19 +210,25 @@ impl Days {
         let wrap = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
         let file = open(&path, Access::Read)?;
         let mut statement = file.prepare("SELECT id, labels FROM name WHERE name = ?1").map_err(wrap)?;
-        let names = statement.query_map([&query.metric], |row| Ok((row.get(0)?, row.get(1)?))).map_err(wrap)?;
+        let names =
+            statement.query_map([&query.metric], |row| Ok((row.get(0)?, row.get(1)?))).map_err(wrap)?;
         let names: Vec<(u32, String)> = names.collect::<Result<_, _>>().map_err(wrap)?;
         if names.is_empty() {
             return Ok(());
         }
         let (from, to) = (query.from.as_micros(), query.to.as_micros());
         let mut take = |labels: &str, times: &[i64], values: &[f64]| {
-            let points = times.iter().zip(values).filter(|(time, value)| (from..to).contains(*time) && !value.is_nan());
+            let points = times
+                .iter()
+                .zip(values)
+                .filter(|(time, value)| (from..to).contains(*time) && !value.is_nan());
             series.entry(labels.to_owned()).or_default().extend(points.map(|(time, value)| (*time, *value)));
         };
         // The head first: what is sealed in between is then read twice, which does no harm, instead of not at all.
         if let Some(opened) = self.lock().days.get(&day) {
-            for ((_, _, _), columns) in opened.head.series.range((monitor, 0, 0)..=(monitor, u32::MAX, u32::MAX)) {
+            for ((_, _, _), columns) in
+                opened.head.series.range((monitor, 0, 0)..=(monitor, u32::MAX, u32::MAX))
+            {
                 for (id, labels) in &names {
                     if let Some(values) = columns.values.get(id) {
                         take(labels, &columns.times, values);
@@ -271,13 +283,22 @@ impl Days {
             for (index, time) in columns.times.iter().enumerate() {
                 let failure = columns.failures[index];
                 if (from..to).contains(time) && (!query.failed || failure != 0) {
-                    rows.push((*time, probe, origin, columns.durations[index], columns.statuses[index], failure));
+                    rows.push((
+                        *time,
+                        probe,
+                        origin,
+                        columns.durations[index],
+                        columns.statuses[index],
+                        failure,
+                    ));
                 }
             }
         };
         let file = open(&path, Access::Read)?;
         if let Some(opened) = self.lock().days.get(&day) {
-            for ((_, probe, origin), columns) in opened.head.series.range((monitor, 0, 0)..=(monitor, u32::MAX, u32::MAX)) {
+            for ((_, probe, origin), columns) in
+                opened.head.series.range((monitor, 0, 0)..=(monitor, u32::MAX, u32::MAX))
+            {
                 take(*probe, *origin, columns);
             }
         }
@@ -287,8 +308,8 @@ impl Days {
         let mut chunks = statement.query(params![monitor, from, to]).map_err(wrap)?;
         while let Some(row) = chunks.next().map_err(wrap)? {
             let blob = row.get_ref(2).and_then(|value| Ok(value.as_blob()?)).map_err(wrap)?;
-            let columns =
-                chunk::decode_results(blob).map_err(|reason| StoreError::Damaged { path: path.clone(), reason })?;
+            let columns = chunk::decode_results(blob)
+                .map_err(|reason| StoreError::Damaged { path: path.clone(), reason })?;
             take(row.get(0).map_err(wrap)?, row.get(1).map_err(wrap)?, &columns);
         }
         rows.sort_unstable_by(|a, b| b.cmp(a));
@@ -298,8 +319,13 @@ impl Days {
     }
 
     pub(super) fn last_checks(&self) -> Result<HashMap<MonitorId, HashMap<String, Timestamp>>, StoreError> {
-        let ids: HashMap<u32, MonitorId> =
-            self.keys.read().unwrap_or_else(PoisonError::into_inner).iter().map(|(id, key)| (*key, *id)).collect();
+        let ids: HashMap<u32, MonitorId> = self
+            .keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(|(id, key)| (*key, *id))
+            .collect();
         let mut found: HashMap<MonitorId, HashMap<String, Timestamp>> = HashMap::new();
         // Intervals end at a day, so that nothing older matters.
         for day in self.files()?.into_iter().rev().take(2) {
@@ -324,13 +350,19 @@ impl Days {
             file.prepare("SELECT id, name FROM name WHERE name LIKE 'probe:%'").map_err(wrap)?;
         let probes = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(wrap)?;
         let probes: HashMap<u32, String> = probes.collect::<Result<_, _>>().map_err(wrap)?;
-        let name = |id: u32| probes.get(&id).and_then(|name| name.strip_prefix(PROBE)).unwrap_or_default().to_owned();
-        let mut statement =
-            file.prepare("SELECT monitor, probe, max(last) FROM chunk GROUP BY monitor, probe").map_err(wrap)?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(wrap)?;
+        let name = |id: u32| {
+            probes.get(&id).and_then(|name| name.strip_prefix(PROBE)).unwrap_or_default().to_owned()
+        };
+        let mut statement = file
+            .prepare("SELECT monitor, probe, max(last) FROM chunk GROUP BY monitor, probe")
+            .map_err(wrap)?;
+        let rows =
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(wrap)?;
         let rows: Vec<(u32, u32, i64)> = rows.collect::<Result<_, _>>().map_err(wrap)?;
-        let mut last: Vec<_> =
-            rows.into_iter().map(|(monitor, probe, time)| (monitor, name(probe), Timestamp::from_micros(time))).collect();
+        let mut last: Vec<_> = rows
+            .into_iter()
+            .map(|(monitor, probe, time)| (monitor, name(probe), Timestamp::from_micros(time)))
+            .collect();
         if let Some(opened) = self.lock().days.get(&day) {
             for ((monitor, probe, _), columns) in &opened.head.series {
                 if let Some(time) = columns.times.iter().max() {

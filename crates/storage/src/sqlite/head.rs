@@ -97,8 +97,12 @@ impl Head {
         self.rows += columns.len();
         if let Some(newer) = self.series.remove(&key) {
             for index in 0..newer.len() {
-                let values =
-                    newer.values.iter().map(|(s, c)| (*s, c[index])).filter(|(_, value)| !value.is_nan()).collect();
+                let values = newer
+                    .values
+                    .iter()
+                    .map(|(s, c)| (*s, c[index]))
+                    .filter(|(_, value)| !value.is_nan())
+                    .collect();
                 columns.push(&Row {
                     monitor: key.0,
                     probe: key.1,

@@ -94,16 +94,7 @@ impl MainFile {
     }
 
     pub(super) fn monitors(&self) -> Result<Vec<MonitorDefinition>, StoreError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare("SELECT body FROM monitor ORDER BY key").map_err(|e| self.wrap(e))?;
-        let bodies = statement.query_map([], |row| row.get::<_, String>(0)).map_err(|e| self.wrap(e))?;
-        bodies
-            .map(|body| {
-                let body = body.map_err(|e| self.wrap(e))?;
-                serde_json::from_str(&body)
-                    .map_err(|error| StoreError::Damaged { path: self.path.clone(), reason: format!("a definition: {error}") })
-            })
-            .collect()
+        monitors_in(&self.lock(), &self.path)
     }
 
     pub(super) fn insert(&self, definition: &MonitorDefinition) -> Result<(), StoreError> {
@@ -138,16 +129,23 @@ impl MainFile {
             .query_row("SELECT version FROM monitor WHERE id = ?1", [id], |row| row.get(0))
             .optional()
             .map_err(|e| self.wrap(e))?;
-        Err(found.map_or(StoreError::NotFound, |found| StoreError::Stale { found: u64::try_from(found).unwrap_or(0) }))
+        Err(found.map_or(StoreError::NotFound, |found| StoreError::Stale {
+            found: u64::try_from(found).unwrap_or(0),
+        }))
     }
 
     pub(super) fn delete(&self, id: MonitorId) -> Result<(), StoreError> {
         let mut connection = self.lock();
         let transaction = connection.transaction().map_err(|e| self.wrap(e))?;
         let text = id.to_string();
-        let gone = transaction.execute("DELETE FROM monitor WHERE id = ?1", [&text]).map_err(|e| self.wrap(e))?;
-        transaction.execute("DELETE FROM monitor_state WHERE monitor = ?1", [&text]).map_err(|e| self.wrap(e))?;
-        transaction.execute("DELETE FROM transition WHERE monitor = ?1", [&text]).map_err(|e| self.wrap(e))?;
+        let gone =
+            transaction.execute("DELETE FROM monitor WHERE id = ?1", [&text]).map_err(|e| self.wrap(e))?;
+        transaction
+            .execute("DELETE FROM monitor_state WHERE monitor = ?1", [&text])
+            .map_err(|e| self.wrap(e))?;
+        transaction
+            .execute("DELETE FROM transition WHERE monitor = ?1", [&text])
+            .map_err(|e| self.wrap(e))?;
         transaction.commit().map_err(|e| self.wrap(e))?;
         self.keys.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
         if gone == 0 { Err(StoreError::NotFound) } else { Ok(()) }
@@ -176,7 +174,12 @@ impl MainFile {
         let transaction = connection.transaction().map_err(|e| self.wrap(e))?;
         let mut numbers = Vec::with_capacity(transitions.len());
         for transition in transitions {
-            let reason = transition.reason.as_ref().map(serde_json::to_string).transpose().map_err(|e| self.other(e))?;
+            let reason = transition
+                .reason
+                .as_ref()
+                .map(serde_json::to_string)
+                .transpose()
+                .map_err(|e| self.other(e))?;
             let evidence = transition.evidence.as_ref().map(|evidence| evidence.to_string());
             let id = transition.monitor.to_string();
             let time = transition.time.as_micros();
@@ -215,7 +218,11 @@ impl MainFile {
         Ok(numbers)
     }
 
-    pub(super) fn transitions_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, Transition)>, StoreError> {
+    pub(super) fn transitions_after(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Transition)>, StoreError> {
         self.transitions(
             "SELECT sequence, monitor, time, before, status, down, reason, evidence FROM transition
              WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
@@ -236,7 +243,11 @@ impl MainFile {
         )
     }
 
-    fn transitions(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<(u64, Transition)>, StoreError> {
+    fn transitions(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<Vec<(u64, Transition)>, StoreError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(sql).map_err(|e| self.wrap(e))?;
         let rows = statement.query_map(params, read_transition).map_err(|e| self.wrap(e))?;
@@ -315,6 +326,25 @@ impl MainFile {
             StoreError::sqlite(&self.path, error)
         }
     }
+}
+
+/// The definitions of a file that another process may be writing.
+pub(super) fn read_monitors(path: &Path) -> Result<Vec<MonitorDefinition>, StoreError> {
+    monitors_in(&open(path, Access::Read)?, path)
+}
+
+fn monitors_in(connection: &Connection, path: &Path) -> Result<Vec<MonitorDefinition>, StoreError> {
+    let wrap = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+    let mut statement = connection.prepare("SELECT body FROM monitor ORDER BY key").map_err(wrap)?;
+    let bodies = statement.query_map([], |row| row.get::<_, String>(0)).map_err(wrap)?;
+    bodies
+        .map(|body| {
+            serde_json::from_str(&body.map_err(wrap)?).map_err(|error| StoreError::Damaged {
+                path: path.to_owned(),
+                reason: format!("a definition: {error}"),
+            })
+        })
+        .collect()
 }
 
 fn read_transition(row: &Row<'_>) -> rusqlite::Result<(u64, Transition)> {

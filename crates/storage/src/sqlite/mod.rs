@@ -23,6 +23,9 @@ use crate::query::{HistoryQuery, HistorySeries, ResultQuery, StoredResult};
 use days::Days;
 use main_file::MainFile;
 
+/// Name of the main file.
+const MAIN: &str = "wise.sqlite3";
+
 /// Options of the embedded store.
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
@@ -57,10 +60,18 @@ impl SqliteStore {
         let folder = &options.folder;
         std::fs::create_dir_all(folder.join("history")).map_err(|error| StoreError::io(folder, &error))?;
         let lock = lock(folder)?;
-        let main = MainFile::open(&folder.join("wise.sqlite3"))?;
+        let main = MainFile::open(&folder.join(MAIN))?;
         let days = Days::open(folder.join("history"), options, main.keys(), now)?;
         Ok(Self { main, days, _lock: lock })
     }
+}
+
+/// The definitions of a folder, while a server may be running on it.
+///
+/// # Errors
+/// There is no store in the folder, or it cannot be read.
+pub fn read_definitions(folder: &Path) -> Result<Vec<MonitorDefinition>, StoreError> {
+    main_file::read_monitors(&folder.join(MAIN))
 }
 
 /// One server a folder: two would overwrite each other's journals.
@@ -123,11 +134,7 @@ impl MainRecord for SqliteStore {
         self.main.transitions_of(monitor, before, limit)
     }
 
-    fn states(
-        &self,
-        monitor: Option<MonitorId>,
-        from: Timestamp,
-    ) -> Result<StateChanges, StoreError> {
+    fn states(&self, monitor: Option<MonitorId>, from: Timestamp) -> Result<StateChanges, StoreError> {
         self.main.states(monitor, from)
     }
 

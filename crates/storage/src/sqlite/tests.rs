@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 use wise_core::{
-    Failure, FoundMetric, Labels, ManagedBy, MetricRef, MetricSpec, MonitorSpec, Reading, ReadingValue, Reason, Status, common,
+    Failure, FoundMetric, Labels, ManagedBy, MetricRef, MetricSpec, MonitorSpec, Reading, ReadingValue,
+    Reason, Status, common,
 };
 
 use super::*;
@@ -62,13 +63,20 @@ fn failed(id: MonitorId, time: Timestamp, evidence: Option<serde_json::Value>) -
 }
 
 fn all_results(store: &SqliteStore, id: MonitorId) -> Vec<StoredResult> {
-    let query = ResultQuery { monitor: id, from: Timestamp::default(), to: START.plus(Duration::from_secs(1 << 30)), failed: false, limit: 100_000 };
+    let query = ResultQuery {
+        monitor: id,
+        from: Timestamp::default(),
+        to: START.plus(Duration::from_secs(1 << 30)),
+        failed: false,
+        limit: 100_000,
+    };
     store.results(&query).unwrap()
 }
 
 fn points(store: &SqliteStore, id: MonitorId, aggregate: Aggregate) -> Vec<(f64, f64)> {
     let to = START.plus(Duration::from_secs(3600));
-    let query = HistoryQuery { monitor: id, metric: TOTAL.name.to_owned(), from: START, to, points: 60, aggregate };
+    let query =
+        HistoryQuery { monitor: id, metric: TOTAL.name.to_owned(), from: START, to, points: 60, aggregate };
     store.history(&query).unwrap().into_iter().flat_map(|series| series.points).collect()
 }
 
@@ -119,7 +127,11 @@ fn transitions_are_numbered_and_consumers_resume() {
         reason: down.then(|| reason.clone()),
         evidence: down.then(|| Arc::new(json!({"a": 1}))),
     };
-    let all = [change(0, Status::Healthy, false), change(10, Status::Unhealthy, true), change(20, Status::Unknown, false)];
+    let all = [
+        change(0, Status::Healthy, false),
+        change(10, Status::Unhealthy, true),
+        change(20, Status::Unknown, false),
+    ];
     assert_eq!(store.commit(&all).unwrap(), [1, 2, 3]);
     store.advance_cursor("log", 2).unwrap();
     store.advance_cursor("log", 1).unwrap();
@@ -142,7 +154,8 @@ fn history_survives_sealing_reopening_and_a_crash() {
     let shop = definition("shop");
     store.insert_monitor(&shop).unwrap();
     let at = |seconds| START.plus(Duration::from_secs(seconds));
-    let records: Vec<_> = (0..600).map(|i| record(shop.id, at(i), 0.001 * f64::from(u32::try_from(i % 60).unwrap()))).collect();
+    let records: Vec<_> =
+        (0..600).map(|i| record(shop.id, at(i), 0.001 * f64::from(u32::try_from(i % 60).unwrap()))).collect();
     store.append(&records[..300]).unwrap();
     let expected = |count: usize| (count, 0.0295);
     let check = |store: &SqliteStore, count: usize| {
@@ -197,7 +210,10 @@ fn evidence_is_kept_on_change_and_referred_to() {
     let results = store.results(&query).unwrap();
     assert_eq!(results.len(), 50);
     assert!(results.iter().all(|result| result.evidence == Some(json!({"first": true}))));
-    assert_eq!(results[0].failure, Some(("refused".to_owned(), Some("refused".to_owned()), "connection refused".to_owned())));
+    assert_eq!(
+        results[0].failure,
+        Some(("refused".to_owned(), Some("refused".to_owned()), "connection refused".to_owned()))
+    );
     let path = folder.path().join("history").join("2024-10-04.sqlite3");
     let count: i64 = rusqlite::Connection::open(path)
         .unwrap()
@@ -212,7 +228,10 @@ fn labels_make_series_and_days_are_crossed() {
     let store = SqliteStore::open(&options(folder.path()), START).unwrap();
     let shop = definition("shop");
     store.insert_monitor(&shop).unwrap();
-    let metric = MetricRef::Found(Arc::new(FoundMetric { name: "t.table.size_bytes".to_owned(), unit: "bytes".to_owned() }));
+    let metric = MetricRef::Found(Arc::new(FoundMetric {
+        name: "t.table.size_bytes".to_owned(),
+        unit: "bytes".to_owned(),
+    }));
     let reading = |table: &str, value| Reading {
         metric: metric.clone(),
         labels: Labels::new([("table".to_owned(), table.to_owned())]),

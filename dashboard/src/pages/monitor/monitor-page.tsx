@@ -25,7 +25,7 @@ import { Timeline } from './timeline.tsx';
 
 const WINDOWS = ['24h', '7d', '30d', '90d'];
 const TRANSITIONS = 200;
-const RELOAD_MS = 2000;
+const RELOAD_MS = 5000;
 
 export function MonitorPage({ id }: { id: string }) {
   const monitor = useRequest((signal) => api.monitor(id, signal), [id]);

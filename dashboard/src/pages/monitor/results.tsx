@@ -83,7 +83,7 @@ export function Results({ id, fresh }: { id: string; fresh: string | null }) {
       {first.value !== null && rows.length === 0 ? (
         <p class="dim">{failed ? 'No check has failed.' : 'No check has been made yet.'}</p>
       ) : (
-        <ScrollRegion label="Recent checks" class="table-wide">
+        <ScrollRegion label="Table of recent checks" class="table-wide">
           <table class="table results">
             <caption class="sr-only">Recent checks, newest first</caption>
             <thead>

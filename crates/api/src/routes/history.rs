@@ -1,0 +1,318 @@
+//! A monitor's past: metrics over time, checks, transitions, uptime.
+
+use actix_web::{HttpResponse, get, web};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use wise_catalog::{Catalog, CatalogEntry};
+use wise_core::{Clock, FieldError, HumanDuration, MonitorId, Timestamp};
+use wise_storage::ports::Store;
+use wise_storage::{Aggregate, HistoryQuery, ResultQuery, StoreError, UptimeState, uptime};
+
+use super::{blocking, monitor_id};
+use crate::access::{Access, permission::MonitorsRead};
+use crate::cursor::{self, Page};
+use crate::problem::{Kind, Problem, ProblemDocument};
+use crate::view::{ResultView, TransitionView, UptimeView};
+
+/// Points of a series at most.
+const MAX_POINTS: usize = 10_000;
+/// Metrics of a request at most.
+const MAX_METRICS: usize = 32;
+/// Windows of an uptime request at most.
+const MAX_WINDOWS: usize = 16;
+
+/// A range and how to merge it.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HistoryParams {
+    /// Dotted name; several are separated by commas. Default: the kind's main latency.
+    metric: Option<String>,
+    /// RFC 3339, or relative to now, such as `-6h`. Default: `-1h`.
+    from: Option<String>,
+    /// RFC 3339, or relative to now. Default: now.
+    to: Option<String>,
+    /// Points a series at most, 1 to 10000. Default: 300.
+    points: Option<usize>,
+    /// How points are merged: avg, min, max, sum, last, count, or p50 to p99. Default: avg.
+    aggregate: Option<String>,
+}
+
+/// A range of checks.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResultParams {
+    /// RFC 3339, or relative to now. Default: `-7d`.
+    from: Option<String>,
+    /// RFC 3339, or relative to now. Default: now.
+    to: Option<String>,
+    /// Only checks that failed.
+    failed: Option<bool>,
+    /// Items at most, 1 to 1000.
+    limit: Option<usize>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of transitions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TransitionParams {
+    /// Items at most, 1 to 1000.
+    limit: Option<usize>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// The windows asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UptimeParams {
+    /// Durations up to now, separated by commas. Default: `24h,7d,30d,90d`.
+    windows: Option<String>,
+}
+
+/// A metric over time.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = History)]
+struct HistoryView {
+    /// The metric.
+    metric: String,
+    /// Its unit.
+    unit: String,
+    /// Width of a bucket.
+    step_seconds: f64,
+    /// A series for each set of labels.
+    #[schema(value_type = Vec<Object>)]
+    series: Vec<serde_json::Value>,
+}
+
+fn entry(catalog: &Catalog, id: &str) -> Result<(MonitorId, CatalogEntry), Problem> {
+    let id = monitor_id(id)?;
+    Ok((id, catalog.get(id).ok_or_else(|| Problem::not_found("monitor"))?))
+}
+
+/// Reads `-6h`, `now` or RFC 3339.
+fn time(field: &str, text: Option<&str>, default: Timestamp, now: Timestamp) -> Result<Timestamp, Problem> {
+    let Some(text) = text else { return Ok(default) };
+    let relative = match text {
+        "now" => Some(now),
+        _ => text
+            .strip_prefix('-')
+            .and_then(|text| text.parse::<HumanDuration>().ok())
+            .map(|back| now.minus(back.0)),
+    };
+    // A plus sign in a query is a space.
+    relative.or_else(|| Timestamp::parse(&text.replace(' ', "+")).ok()).ok_or_else(|| {
+        let error = FieldError::new(field, "is no time").value(text);
+        Problem::field(Kind::Malformed, error.cure("use RFC 3339, such as 2026-01-31T12:00:00Z, or -6h"))
+    })
+}
+
+fn range(
+    from: Option<&str>,
+    to: Option<&str>,
+    back: HumanDuration,
+    now: Timestamp,
+) -> Result<(Timestamp, Timestamp), Problem> {
+    let to = time("to", to, now.plus(std::time::Duration::from_micros(1)), now)?;
+    let from = time("from", from, now.minus(back.0), now)?;
+    if from < to {
+        return Ok((from, to));
+    }
+    let error = FieldError::new("from", "is not before `to`").value(from).cure("swap the two");
+    Err(Problem::field(Kind::Malformed, error))
+}
+
+/// A metric, or several, over time.
+#[utoipa::path(
+    tag = "history",
+    params(("id" = String, Path, description = "Id of the monitor"), HistoryParams),
+    responses((status = 200, description = "The history", body = HistoryView), (status = 404, body = ProblemDocument))
+)]
+#[get("/api/v1/monitors/{id}/history")]
+pub(crate) async fn show_history(
+    _: Access<MonitorsRead>,
+    id: web::Path<String>,
+    params: web::Query<HistoryParams>,
+    catalog: web::Data<Catalog>,
+    store: web::Data<dyn Store>,
+    clock: web::Data<dyn Clock>,
+) -> Result<HttpResponse, Problem> {
+    let (id, entry) = entry(&catalog, &id)?;
+    let (from, to) =
+        range(params.from.as_deref(), params.to.as_deref(), HumanDuration::from_secs(3600), clock.now())?;
+    let malformed = |error| Problem::field(Kind::Malformed, error);
+    let aggregate = params.aggregate.as_deref().map(|name| {
+        let error = FieldError::new("aggregate", "there is no such aggregate").value(name);
+        Aggregate::from_name(name)
+            .ok_or_else(|| error.cure("use avg, min, max, sum, last, count, or p50 to p99"))
+    });
+    let aggregate = aggregate.transpose().map_err(malformed)?.unwrap_or_default();
+    let points = params.points.unwrap_or(300);
+    if !(1..=MAX_POINTS).contains(&points) {
+        let error = FieldError::new("points", "out of range").value(points);
+        return Err(malformed(error.cure(format!("use a number from 1 to {MAX_POINTS}"))));
+    }
+    let plugin = catalog.registry().plugin(&entry.definition.spec.kind);
+    let given =
+        params.metric.clone().or_else(|| plugin.map(|plugin| plugin.headline.to_owned())).unwrap_or_default();
+    let names: Vec<String> =
+        given.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    if names.is_empty() || names.len() > MAX_METRICS {
+        let error = FieldError::new("metric", format!("name 1 to {MAX_METRICS} metrics")).value(&given);
+        return Err(malformed(error.cure("see /api/v1/plugins for the metrics of a kind")));
+    }
+    if let (Some(name), Some(plugin)) =
+        (names.iter().find(|name| plugin.is_some_and(|p| !p.allows_metric(name))), plugin)
+    {
+        let known: Vec<_> = plugin.metrics.iter().map(|metric| metric.name).collect();
+        let error = FieldError::new("metric", "the monitor has no such metric").value(name);
+        return Err(malformed(error.cure(format!("known here: {}", known.join(", ")))));
+    }
+    let unit = |name: &str| {
+        let declared = plugin.and_then(|plugin| plugin.metric(name)).map(|metric| metric.unit.to_owned());
+        declared.unwrap_or_else(|| name.rsplit(['_', '.']).next().unwrap_or_default().to_owned())
+    };
+    let queries: Vec<HistoryQuery> = names
+        .iter()
+        .map(|metric| HistoryQuery { monitor: id, metric: metric.clone(), from, to, points, aggregate })
+        .collect();
+    let found = blocking(move || {
+        queries
+            .iter()
+            .map(|query| store.history(query).map(|series| (query.step_micros(), series)))
+            .collect::<Result<Vec<_>, StoreError>>()
+    })
+    .await?;
+    let mut views: Vec<HistoryView> = names
+        .iter()
+        .zip(found)
+        .map(|(name, (step, series))| HistoryView {
+            metric: name.clone(),
+            unit: unit(name),
+            step_seconds: step as f64 / 1e6,
+            series: series
+                .into_iter()
+                .map(|series| {
+                    let labels: serde_json::Map<_, _> =
+                        series.labels.into_iter().map(|(k, v)| (k, json!(v))).collect();
+                    json!({"labels": labels, "points": series.points})
+                })
+                .collect(),
+        })
+        .collect();
+    Ok(match (given.contains(','), views.pop()) {
+        (false, Some(view)) => HttpResponse::Ok().json(view),
+        (_, last) => {
+            views.extend(last);
+            HttpResponse::Ok().json(Page::whole(views))
+        }
+    })
+}
+
+/// Checks, newest first.
+#[utoipa::path(
+    tag = "history",
+    params(("id" = String, Path, description = "Id of the monitor"), ResultParams),
+    responses((status = 200, description = "The checks", body = Page<ResultView>), (status = 404, body = ProblemDocument))
+)]
+#[get("/api/v1/monitors/{id}/results")]
+pub(crate) async fn list_results(
+    _: Access<MonitorsRead>,
+    id: web::Path<String>,
+    params: web::Query<ResultParams>,
+    catalog: web::Data<Catalog>,
+    store: web::Data<dyn Store>,
+    clock: web::Data<dyn Clock>,
+) -> Result<HttpResponse, Problem> {
+    let (id, _) = entry(&catalog, &id)?;
+    let (from, to) = range(
+        params.from.as_deref(),
+        params.to.as_deref(),
+        HumanDuration::from_secs(7 * 86_400),
+        clock.now(),
+    )?;
+    let limit = cursor::limit(params.limit)?;
+    let to = match cursor::read::<i64>(params.cursor.as_deref())? {
+        Some(before) => Timestamp::from_micros(before).min(to),
+        None => to,
+    };
+    let query =
+        ResultQuery { monitor: id, from, to, failed: params.failed.unwrap_or(false), limit: limit + 1 };
+    let mut results = blocking(move || store.results(&query)).await?;
+    let has_more = results.len() > limit;
+    results.truncate(limit);
+    let next_cursor = results.last().filter(|_| has_more).map(|result| result.time.as_micros().to_string());
+    Ok(HttpResponse::Ok()
+        .json(Page { items: results.into_iter().map(ResultView::stored).collect(), next_cursor }))
+}
+
+/// Changes of status, newest first.
+#[utoipa::path(
+    tag = "history",
+    params(("id" = String, Path, description = "Id of the monitor"), TransitionParams),
+    responses((status = 200, description = "The transitions", body = Page<TransitionView>), (status = 404, body = ProblemDocument))
+)]
+#[get("/api/v1/monitors/{id}/transitions")]
+pub(crate) async fn list_transitions(
+    _: Access<MonitorsRead>,
+    id: web::Path<String>,
+    params: web::Query<TransitionParams>,
+    catalog: web::Data<Catalog>,
+    store: web::Data<dyn Store>,
+) -> Result<HttpResponse, Problem> {
+    let (id, _) = entry(&catalog, &id)?;
+    let limit = cursor::limit(params.limit)?;
+    let before = cursor::read::<u64>(params.cursor.as_deref())?;
+    let mut found = blocking(move || store.transitions_of(id, before, limit + 1)).await?;
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| has_more).map(|(sequence, _)| sequence.to_string());
+    let items =
+        found.iter().map(|(sequence, transition)| TransitionView::new(*sequence, transition, None)).collect();
+    Ok(HttpResponse::Ok().json(Page::<TransitionView> { items, next_cursor }))
+}
+
+/// Time spent up, down and unknown, weighed by time.
+#[utoipa::path(
+    tag = "history",
+    params(("id" = String, Path, description = "Id of the monitor"), UptimeParams),
+    responses((status = 200, description = "The uptime", body = Page<UptimeView>), (status = 404, body = ProblemDocument))
+)]
+#[get("/api/v1/monitors/{id}/uptime")]
+pub(crate) async fn show_uptime(
+    _: Access<MonitorsRead>,
+    id: web::Path<String>,
+    params: web::Query<UptimeParams>,
+    catalog: web::Data<Catalog>,
+    store: web::Data<dyn Store>,
+    clock: web::Data<dyn Clock>,
+) -> Result<HttpResponse, Problem> {
+    let (id, _) = entry(&catalog, &id)?;
+    let now = clock.now();
+    let mut windows = Vec::new();
+    for text in params.windows.as_deref().unwrap_or("24h,7d,30d,90d").split(',').map(str::trim) {
+        let length =
+            text.parse::<HumanDuration>().ok().filter(|length| !length.0.is_zero()).ok_or_else(|| {
+                let error = FieldError::new("windows", "is no duration").value(text);
+                Problem::field(Kind::Malformed, error.cure("use durations such as 24h,7d"))
+            })?;
+        windows.push((text.to_owned(), now.minus(length.0)));
+    }
+    if windows.len() > MAX_WINDOWS {
+        let error = FieldError::new("windows", format!("more than {MAX_WINDOWS}"));
+        return Err(Problem::field(Kind::Malformed, error));
+    }
+    let earliest = windows.iter().map(|(_, from)| *from).min().unwrap_or(now);
+    let mut states = blocking(move || store.states(Some(id), earliest)).await?;
+    let states = states.remove(&id).unwrap_or_default();
+    let items = windows
+        .into_iter()
+        .map(|(window, from)| {
+            let changes = states.iter().map(|(time, status, down)| (*time, UptimeState::of(*status, *down)));
+            UptimeView::new(window, from, now, uptime(changes, from, now))
+        })
+        .collect();
+    Ok(HttpResponse::Ok().json(Page::<UptimeView>::whole(items)))
+}

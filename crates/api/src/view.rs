@@ -1,0 +1,480 @@
+//! What the API shows: apart from what is stored, so that neither ties the other.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use wise_catalog::{Catalog, CatalogEntry};
+use wise_core::{CheckRecord, HumanDuration, ManagedBy, Plugin, Reason, Status, Timestamp, Transition};
+use wise_storage::{Overview, OverviewDelta, OverviewItem, OverviewSnapshot, StoredResult, Uptime};
+
+/// A monitor: its definition and how it stands.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Monitor)]
+pub(crate) struct MonitorView {
+    /// Identity.
+    id: String,
+    /// Unique name.
+    name: String,
+    /// Kind of monitor.
+    kind: String,
+    /// Interval of its availability probe.
+    interval: String,
+    /// Deadline of its availability probe.
+    timeout: String,
+    /// How soon a failed check is repeated while the monitor is not yet down.
+    retry_interval: Option<String>,
+    /// Settings of the kind, secrets masked.
+    #[schema(value_type = Object)]
+    settings: Value,
+    /// Free labels.
+    tags: BTreeMap<String, String>,
+    /// Ids of the monitors that it needs.
+    depends_on: Vec<String>,
+    /// Whether it is watched.
+    enabled: bool,
+    /// Failed checks before it is down.
+    failures_before_unhealthy: u32,
+    /// Failures are counted among this many checks.
+    failure_window: Option<u32>,
+    /// Passed checks before it is healthy again.
+    successes_before_healthy: u32,
+    /// Other schedules for single probes.
+    #[schema(value_type = Object)]
+    probes: Value,
+    /// Other thresholds, by metric.
+    #[schema(value_type = Object)]
+    thresholds: Value,
+    /// How it stands.
+    #[schema(value_type = String)]
+    status: Status,
+    /// Whether it counts as down.
+    down: bool,
+    /// Since when.
+    #[schema(value_type = String)]
+    since: Timestamp,
+    /// Why.
+    #[schema(value_type = Option<Object>)]
+    reason: Option<Reason>,
+    /// When it was last checked.
+    #[schema(value_type = Option<String>)]
+    last_check: Option<Timestamp>,
+    /// When it is checked next.
+    #[schema(value_type = Option<String>)]
+    next_check: Option<Timestamp>,
+    /// Short facts about the target.
+    facts: BTreeMap<String, String>,
+    /// Names of monitors that it needs and that are down.
+    affected_by: Vec<String>,
+    /// Why it cannot be built.
+    problem: Option<String>,
+    /// Counts changes.
+    version: u64,
+    /// When it was made.
+    #[schema(value_type = String)]
+    created_at: Timestamp,
+    /// When it was last changed.
+    #[schema(value_type = String)]
+    updated_at: Timestamp,
+    /// Who made it.
+    created_by: String,
+    /// Who changed it last.
+    updated_by: String,
+    /// `api`, or the file that keeps it.
+    managed_by: String,
+}
+
+impl MonitorView {
+    pub(crate) fn new(catalog: &Catalog, overview: &Overview, entry: &CatalogEntry) -> Self {
+        let definition = &entry.definition;
+        let spec = &definition.spec;
+        let live = overview.item(definition.id);
+        let schedule = catalog
+            .registry()
+            .plugin(&spec.kind)
+            .and_then(|plugin| spec.schedules(plugin).into_iter().next());
+        let text = |duration: Option<HumanDuration>| duration.map(|duration| duration.to_string());
+        Self {
+            id: definition.id.to_string(),
+            name: spec.name.clone(),
+            kind: spec.kind.clone(),
+            interval: text(schedule.map(|s| HumanDuration(s.interval)).or(spec.interval)).unwrap_or_default(),
+            timeout: text(schedule.map(|s| HumanDuration(s.timeout)).or(spec.timeout)).unwrap_or_default(),
+            retry_interval: text(spec.retry_interval),
+            settings: catalog.masked_settings(definition),
+            tags: spec.tags.clone(),
+            depends_on: spec.depends_on.clone(),
+            enabled: spec.enabled,
+            failures_before_unhealthy: spec.failures_before_unhealthy,
+            failure_window: spec.failure_window,
+            successes_before_healthy: spec.successes_before_healthy,
+            probes: json!(spec.probes),
+            thresholds: json!(spec.thresholds),
+            status: live.as_ref().map_or(Status::Unknown, |live| live.status),
+            down: live.as_ref().is_some_and(|live| live.down),
+            since: live.as_ref().map_or(definition.created_at, |live| live.since),
+            reason: live.as_ref().and_then(|live| live.reason.clone()),
+            last_check: live.as_ref().and_then(|live| live.last_check),
+            next_check: live.as_ref().and_then(|live| live.next_check),
+            facts: live.map(|live| live.facts).unwrap_or_default(),
+            affected_by: catalog.affected_by(definition.id),
+            problem: entry.problem.clone(),
+            version: definition.version,
+            created_at: definition.created_at,
+            updated_at: definition.updated_at,
+            created_by: definition.created_by.clone(),
+            updated_by: definition.updated_by.clone(),
+            managed_by: match &definition.managed_by {
+                ManagedBy::Api => "api".to_owned(),
+                ManagedBy::File(file) => file.clone(),
+            },
+        }
+    }
+}
+
+/// A check.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CheckResult)]
+pub(crate) struct ResultView {
+    /// Identity within the monitor: its time in microseconds.
+    id: String,
+    /// When it started.
+    #[schema(value_type = String)]
+    time: Timestamp,
+    /// The probe.
+    probe: String,
+    /// The monitor's status after it.
+    #[schema(value_type = String)]
+    status: Status,
+    /// How long it took.
+    duration_ms: f64,
+    /// Why it failed: class.
+    error_class: Option<String>,
+    /// Why it failed: finer code.
+    error_code: Option<String>,
+    /// Why it failed: one sentence.
+    message: Option<String>,
+    /// What happened.
+    #[schema(value_type = Option<Object>)]
+    evidence: Option<Value>,
+    /// The numbers, for a check that was made by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readings: Option<BTreeMap<String, f64>>,
+    /// Where it was made.
+    location: String,
+    /// By which process.
+    worker: String,
+}
+
+impl ResultView {
+    pub(crate) fn stored(result: StoredResult) -> Self {
+        let (error_class, error_code, message) = match result.failure {
+            None => (None, None, None),
+            Some((class, code, message)) => (Some(class), code, Some(message)),
+        };
+        Self {
+            id: result.time.as_micros().to_string(),
+            time: result.time,
+            probe: result.probe,
+            status: result.status,
+            duration_ms: result.duration_micros as f64 / 1e3,
+            error_class,
+            error_code,
+            message,
+            evidence: result.evidence,
+            readings: None,
+            location: result.location,
+            worker: result.worker,
+        }
+    }
+
+    pub(crate) fn fresh(record: &CheckRecord, location: &str, worker: &str) -> Self {
+        let failure = record.failure.as_ref();
+        let readings = record
+            .readings
+            .iter()
+            .filter_map(|reading| Some((reading.metric.name().to_owned(), reading.value.number()?)))
+            .collect();
+        Self {
+            id: record.time.as_micros().to_string(),
+            time: record.time,
+            probe: record.probe.to_owned(),
+            status: record.status,
+            duration_ms: record.duration.as_secs_f64() * 1e3,
+            error_class: failure.map(|failure| failure.class.name.to_owned()),
+            error_code: failure.and_then(|failure| failure.code.as_deref().map(str::to_owned)),
+            message: failure.map(|failure| failure.message.clone()),
+            evidence: record.evidence.as_deref().cloned(),
+            readings: Some(readings),
+            location: location.to_owned(),
+            worker: worker.to_owned(),
+        }
+    }
+}
+
+/// A change of status.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Transition)]
+pub(crate) struct TransitionView {
+    /// Its number in the main record.
+    sequence: u64,
+    /// When it happened.
+    #[schema(value_type = String)]
+    time: Timestamp,
+    /// The monitor.
+    monitor: String,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// The status before.
+    #[schema(value_type = Option<String>)]
+    from: Option<Status>,
+    /// The status after.
+    #[schema(value_type = String)]
+    to: Status,
+    /// Whether it counts as down after it.
+    down: bool,
+    /// Why.
+    #[schema(value_type = Option<Object>)]
+    reason: Option<Reason>,
+    /// The evidence of the check that decided.
+    #[schema(value_type = Option<Object>)]
+    evidence: Option<Value>,
+}
+
+impl TransitionView {
+    pub(crate) fn new(sequence: u64, transition: &Transition, name: Option<String>) -> Self {
+        Self {
+            sequence,
+            time: transition.time,
+            monitor: transition.monitor.to_string(),
+            name,
+            from: transition.from,
+            to: transition.to,
+            down: transition.down,
+            reason: transition.reason.clone(),
+            evidence: transition.evidence.as_deref().cloned(),
+        }
+    }
+}
+
+/// A monitor in the overview.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OverviewItem)]
+pub(crate) struct ItemView {
+    /// Identity.
+    id: String,
+    /// Name.
+    name: String,
+    /// Kind.
+    kind: String,
+    /// Status.
+    #[schema(value_type = String)]
+    status: Status,
+    /// Whether it counts as down.
+    down: bool,
+    /// Since when.
+    #[schema(value_type = String)]
+    since: Timestamp,
+    /// Why, in a sentence.
+    reason: Option<String>,
+    /// Latency of the last passed check.
+    latency_ms: Option<f64>,
+    /// Up ÷ (up + down) of the last 24 hours.
+    uptime_24h: Option<f64>,
+    /// The last hour: the worst status a minute, oldest first, as h d u f ? p m or . for no data.
+    beats: String,
+    /// The last hour: mean latency a minute.
+    latency: Vec<Option<f64>>,
+    /// Interval of its availability probe.
+    interval_seconds: f64,
+    /// Free labels.
+    tags: BTreeMap<String, String>,
+    /// Ids of the monitors that it needs.
+    depends_on: Vec<String>,
+    /// When it was last checked.
+    #[schema(value_type = Option<String>)]
+    last_check: Option<Timestamp>,
+}
+
+impl From<OverviewItem> for ItemView {
+    fn from(item: OverviewItem) -> Self {
+        // A tenth of a microsecond is enough for a picture.
+        let round = |ms: f64| (ms * 1e4).round() / 1e4;
+        Self {
+            id: item.id.to_string(),
+            name: item.name,
+            kind: item.kind,
+            status: item.status,
+            down: item.down,
+            since: item.since,
+            reason: item.reason.map(|reason| reason.message),
+            latency_ms: item.latency_ms.map(round),
+            uptime_24h: item.uptime_24h,
+            beats: item.beats,
+            latency: item.latency.into_iter().map(|ms| ms.map(round)).collect(),
+            interval_seconds: item.interval.as_secs_f64(),
+            tags: item.tags,
+            depends_on: item.depends_on,
+            last_check: item.last_check,
+        }
+    }
+}
+
+/// Monitors by status.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Counts)]
+#[serde(transparent)]
+pub(crate) struct CountsView(BTreeMap<&'static str, u32>);
+
+impl From<wise_storage::Counts> for CountsView {
+    fn from(counts: wise_storage::Counts) -> Self {
+        Self(Status::ALL.into_iter().map(|status| (status.name(), counts.of(status))).collect())
+    }
+}
+
+/// Every monitor, compactly.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Overview)]
+pub(crate) struct OverviewView {
+    /// Place in the event stream: updates after it are newer.
+    id: String,
+    /// When it was taken.
+    #[schema(value_type = String)]
+    time: Timestamp,
+    /// The zone in which times are shown.
+    time_zone: String,
+    /// Width of a bucket.
+    bucket_seconds: i64,
+    /// End of the newest bucket, in unix seconds.
+    bucket_end: i64,
+    /// Monitors by status.
+    counts: CountsView,
+    /// The monitors, by name.
+    items: Vec<ItemView>,
+}
+
+impl OverviewView {
+    pub(crate) fn new(snapshot: OverviewSnapshot, id: String, time_zone: String) -> Self {
+        Self {
+            id,
+            time: snapshot.time,
+            time_zone,
+            bucket_seconds: wise_storage::BUCKET_SECONDS,
+            bucket_end: snapshot.bucket_end,
+            counts: snapshot.counts.into(),
+            items: snapshot.items.into_iter().map(ItemView::from).collect(),
+        }
+    }
+}
+
+/// What changed in the overview.
+#[derive(Debug, Serialize)]
+pub(crate) struct UpdateView {
+    time: Timestamp,
+    bucket_end: i64,
+    counts: CountsView,
+    items: Vec<ItemView>,
+    removed: Vec<String>,
+}
+
+impl From<OverviewDelta> for UpdateView {
+    fn from(delta: OverviewDelta) -> Self {
+        Self {
+            time: delta.time,
+            bucket_end: delta.bucket_end,
+            counts: delta.counts.into(),
+            items: delta.items.into_iter().map(ItemView::from).collect(),
+            removed: delta.removed.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// Time in each state.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Uptime)]
+pub(crate) struct UptimeView {
+    /// The window, such as `24h`.
+    window: String,
+    /// Its begin.
+    #[schema(value_type = String)]
+    from: Timestamp,
+    /// Its end.
+    #[schema(value_type = String)]
+    to: Timestamp,
+    /// Up ÷ (up + down); null when there is neither.
+    uptime_ratio: Option<f64>,
+    /// Not down.
+    up_seconds: f64,
+    /// Down.
+    down_seconds: f64,
+    /// Not known, through trouble of our own.
+    unknown_seconds: f64,
+    /// Switched off.
+    paused_seconds: f64,
+    /// In maintenance.
+    maintenance_seconds: f64,
+    /// Times it went down.
+    incidents: u32,
+}
+
+impl UptimeView {
+    pub(crate) fn new(window: String, from: Timestamp, to: Timestamp, uptime: Uptime) -> Self {
+        Self {
+            window,
+            from,
+            to,
+            uptime_ratio: uptime.ratio(),
+            up_seconds: uptime.up_seconds,
+            down_seconds: uptime.down_seconds,
+            unknown_seconds: uptime.unknown_seconds,
+            paused_seconds: uptime.paused_seconds,
+            maintenance_seconds: uptime.maintenance_seconds,
+            incidents: uptime.incidents,
+        }
+    }
+}
+
+/// A plugin as JSON.
+pub(crate) fn plugin(plugin: &Plugin) -> Value {
+    let duration = |duration| HumanDuration(duration).to_string();
+    let probes: Vec<Value> = plugin
+        .probes
+        .iter()
+        .map(|p| json!({"name": p.name, "title": p.title, "interval": duration(p.interval), "timeout": duration(p.timeout)}))
+        .collect();
+    let metrics: Vec<Value> = plugin
+        .metrics
+        .iter()
+        .map(|metric| {
+            let threshold = metric.threshold;
+            json!({
+                "name": metric.name,
+                "title": metric.title,
+                "unit": metric.unit,
+                "help": metric.help,
+                "type": metric.kind,
+                "warning": threshold.and_then(|t| t.warning),
+                "critical": threshold.and_then(|t| t.critical),
+                "direction": threshold.map_or(wise_core::Direction::Above, |t| t.direction),
+            })
+        })
+        .collect();
+    let classes: Vec<Value> = wise_core::common::ALL
+        .iter()
+        .chain(plugin.classes)
+        .map(|class| json!({"name": class.name, "title": class.title, "fault": class.fault, "hint": class.hint}))
+        .collect();
+    json!({
+        "kind": plugin.kind,
+        "title": plugin.title,
+        "summary": plugin.summary,
+        "category": plugin.category,
+        "schema": (plugin.schema)(),
+        "example": (plugin.example)(),
+        "probes": probes,
+        "metrics": metrics,
+        "error_classes": classes,
+    })
+}

@@ -1,0 +1,416 @@
+//! The definitions in force.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use serde_json::Value;
+use wise_core::{
+    BuildContext, Clock, FieldError, FieldErrors, ManagedBy, Monitor, MonitorDefinition, MonitorId,
+    MonitorSpec, Plugin, Registry, SealError, SettingsSchema, deserialize, validate_dependencies,
+    validate_spec,
+};
+use wise_orchestrator::{CheckOutcome, MonitorRun, Orchestrator, Restored, StartMode};
+use wise_storage::ports::Store;
+use wise_storage::{Overview, Recorder, Sealer};
+
+use crate::error::CatalogError;
+
+/// What a catalog works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// The plugins.
+    pub registry: Arc<Registry>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Seals secrets before they are stored.
+    pub sealer: Arc<Sealer>,
+    /// Runs the checks.
+    pub orchestrator: Arc<Orchestrator>,
+    /// Shows how the monitors stand.
+    pub overview: Arc<Overview>,
+    /// Stores verdicts.
+    pub recorder: Arc<Recorder>,
+    /// Given to constructors.
+    pub build: BuildContext,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A definition in force.
+#[derive(Clone, Debug)]
+pub struct CatalogEntry {
+    /// The definition, with its secrets open.
+    pub definition: Arc<MonitorDefinition>,
+    /// Why it cannot be built, if so.
+    pub problem: Option<String>,
+}
+
+/// The definitions in force.
+pub struct Catalog {
+    pub(crate) parts: Parts,
+    /// One change at a time: names, circles and versions are checked against what is in force.
+    writes: Mutex<()>,
+    entries: RwLock<BTreeMap<MonitorId, CatalogEntry>>,
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog").field("monitors", &self.entries().len()).finish_non_exhaustive()
+    }
+}
+
+type Built = Result<Arc<dyn Monitor>, FieldErrors>;
+
+impl Catalog {
+    /// An empty catalog; [`Catalog::start`] fills it from the store.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, writes: Mutex::default(), entries: RwLock::default() }
+    }
+
+    /// The plugins.
+    pub fn registry(&self) -> &Registry {
+        &self.parts.registry
+    }
+
+    fn entries(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<MonitorId, CatalogEntry>> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> MutexGuard<'_, ()> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every definition, by id.
+    pub fn list(&self) -> Vec<CatalogEntry> {
+        self.entries().values().cloned().collect()
+    }
+
+    /// One definition.
+    pub fn get(&self, id: MonitorId) -> Option<CatalogEntry> {
+        self.entries().get(&id).cloned()
+    }
+
+    /// The settings as they may be shown.
+    pub fn masked_settings(&self, definition: &MonitorDefinition) -> Value {
+        masked_settings(&self.parts.registry, definition)
+    }
+
+    /// Names of the monitors that it depends on and that are down, all the way down.
+    pub fn affected_by(&self, id: MonitorId) -> Vec<String> {
+        let entries = self.entries();
+        let mut found = Vec::new();
+        let mut seen = std::collections::BTreeSet::from([id]);
+        let mut stack = vec![id];
+        while let Some(at) = stack.pop() {
+            let Some(entry) = entries.get(&at) else { continue };
+            for next in entry.definition.spec.depends_on.iter().filter_map(|id| id.parse::<MonitorId>().ok())
+            {
+                if seen.insert(next) {
+                    if self.parts.overview.item(next).is_some_and(|item| item.down) {
+                        found.extend(entries.get(&next).map(|entry| entry.definition.spec.name.clone()));
+                    }
+                    stack.push(next);
+                }
+            }
+        }
+        found
+    }
+
+    /// Adds a monitor from JSON.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing has changed.
+    pub fn create(&self, body: Value, by: &str) -> Result<CatalogEntry, CatalogError> {
+        let _one = self.write();
+        self.insert(MonitorId::generate(), self.parse(body, None)?, ManagedBy::Api, by)
+    }
+
+    pub(crate) fn insert(
+        &self,
+        id: MonitorId,
+        mut spec: MonitorSpec,
+        managed_by: ManagedBy,
+        by: &str,
+    ) -> Result<CatalogEntry, CatalogError> {
+        let (plugin, monitor) = self.validate(id, &mut spec)?;
+        let now = self.parts.clock.now();
+        let definition = MonitorDefinition {
+            id,
+            spec,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            created_by: by.to_owned(),
+            updated_by: by.to_owned(),
+            managed_by,
+        };
+        self.parts.store.insert_monitor(&self.sealed(&definition)?)?;
+        Ok(self.put_in_force(definition, plugin, Ok(monitor), None, StartMode::Now))
+    }
+
+    /// Replaces a monitor's definition.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing has changed.
+    pub fn replace(
+        &self,
+        id: MonitorId,
+        body: Value,
+        expected: Option<u64>,
+        by: &str,
+    ) -> Result<CatalogEntry, CatalogError> {
+        let _one = self.write();
+        let old = self.editable(id, expected)?;
+        let spec = self.parse(body, Some(&old.definition))?;
+        self.update(&old.definition, spec, by)
+    }
+
+    /// Changes parts of a monitor's definition by a merge patch (RFC 7396).
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing has changed.
+    pub fn patch(
+        &self,
+        id: MonitorId,
+        patch: &Value,
+        expected: Option<u64>,
+        by: &str,
+    ) -> Result<CatalogEntry, CatalogError> {
+        let _one = self.write();
+        let old = self.editable(id, expected)?;
+        let mut body = serde_json::to_value(&old.definition.spec)
+            .map_err(|error| FieldErrors::from(FieldError::new("", error.to_string())))?;
+        if !patch.is_object() {
+            return Err(FieldErrors::from(FieldError::new("", "wrong type: expected an object")).into());
+        }
+        merge(&mut body, patch);
+        let spec = self.parse(body, Some(&old.definition))?;
+        self.update(&old.definition, spec, by)
+    }
+
+    pub(crate) fn update(
+        &self,
+        old: &MonitorDefinition,
+        mut spec: MonitorSpec,
+        by: &str,
+    ) -> Result<CatalogEntry, CatalogError> {
+        let (plugin, monitor) = self.validate(old.id, &mut spec)?;
+        let definition = MonitorDefinition {
+            spec,
+            version: old.version + 1,
+            updated_at: self.parts.clock.now(),
+            updated_by: by.to_owned(),
+            ..old.clone()
+        };
+        self.parts.store.update_monitor(&self.sealed(&definition)?, old.version)?;
+        Ok(self.put_in_force(definition, plugin, Ok(monitor), None, StartMode::Now))
+    }
+
+    /// Removes a monitor.
+    ///
+    /// # Errors
+    /// It is gone, has another version, is kept in a file, or others depend on it.
+    pub fn delete(&self, id: MonitorId, expected: Option<u64>) -> Result<(), CatalogError> {
+        let _one = self.write();
+        self.editable(id, expected)?;
+        let text = id.to_string();
+        let dependents: Vec<String> = self
+            .entries()
+            .values()
+            .filter(|entry| entry.definition.spec.depends_on.contains(&text))
+            .map(|entry| entry.definition.spec.name.clone())
+            .collect();
+        if !dependents.is_empty() {
+            return Err(CatalogError::InUse(dependents.join(", ")));
+        }
+        self.remove(id)
+    }
+
+    pub(crate) fn remove(&self, id: MonitorId) -> Result<(), CatalogError> {
+        // No more checks first, so that none of them is stored after it is gone.
+        self.parts.orchestrator.remove(id);
+        self.parts.store.delete_monitor(id)?;
+        self.parts.overview.remove(id);
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        Ok(())
+    }
+
+    /// Checks a monitor now. `None` when it is paused or cannot be built.
+    pub async fn check_now(&self, id: MonitorId) -> Option<CheckOutcome> {
+        self.parts.orchestrator.check_now(id).await
+    }
+
+    /// Checks a definition that is not saved. Masked secrets are taken from the monitor of the same name.
+    ///
+    /// # Errors
+    /// What is wrong with the definition.
+    pub async fn try_out(&self, body: Value) -> Result<Option<CheckOutcome>, CatalogError> {
+        let name = body.get("name").and_then(Value::as_str).map(str::to_owned);
+        let stored =
+            self.entries().values().find(|entry| Some(&entry.definition.spec.name) == name.as_ref()).cloned();
+        let spec = self.parse(body, stored.as_ref().map(|entry| &*entry.definition))?;
+        let plugin = self.plugin(&spec)?;
+        validate_spec(&spec, plugin)?;
+        let monitor = (plugin.build)(spec.settings.clone(), &self.parts.build)?;
+        let now = self.parts.clock.now();
+        let definition = MonitorDefinition {
+            id: MonitorId::generate(),
+            spec,
+            version: 0,
+            created_at: now,
+            updated_at: now,
+            created_by: String::new(),
+            updated_by: String::new(),
+            managed_by: ManagedBy::Api,
+        };
+        Ok(self.parts.orchestrator.try_out(&definition, plugin, monitor).await)
+    }
+
+    fn editable(&self, id: MonitorId, expected: Option<u64>) -> Result<CatalogEntry, CatalogError> {
+        let entry = self.get(id).ok_or(CatalogError::NotFound)?;
+        if let ManagedBy::File(file) = &entry.definition.managed_by {
+            return Err(CatalogError::KeptInFile(file.clone()));
+        }
+        match expected {
+            Some(version) if version != entry.definition.version => {
+                Err(CatalogError::Stale { found: entry.definition.version })
+            }
+            _ => Ok(entry),
+        }
+    }
+
+    /// JSON into a spec, with stored secrets put where the mask was sent back.
+    fn parse(&self, body: Value, stored: Option<&MonitorDefinition>) -> Result<MonitorSpec, CatalogError> {
+        if !body.is_object() {
+            return Err(FieldErrors::from(FieldError::new("", "wrong type: expected an object")).into());
+        }
+        let mut spec: MonitorSpec = deserialize(body)?;
+        let plugin = self.plugin(&spec)?;
+        let same_kind =
+            stored.filter(|stored| stored.spec.kind == spec.kind).map(|stored| &stored.spec.settings);
+        SettingsSchema::new((plugin.schema)()).unmask(&mut spec.settings, same_kind)?;
+        Ok(spec)
+    }
+
+    fn plugin(&self, spec: &MonitorSpec) -> Result<&'static Plugin, CatalogError> {
+        self.parts.registry.plugin(&spec.kind).ok_or_else(|| {
+            let error = FieldError::new("kind", "there is no such kind of monitor").value(&spec.kind);
+            FieldErrors::from(error.cure(format!("known here: {}", self.parts.registry.kinds()))).into()
+        })
+    }
+
+    /// Everything that can be wrong with a spec. Dependencies become ids.
+    fn validate(
+        &self,
+        id: MonitorId,
+        spec: &mut MonitorSpec,
+    ) -> Result<(&'static Plugin, Arc<dyn Monitor>), CatalogError> {
+        let plugin = self.plugin(spec)?;
+        let mut errors = validate_spec(spec, plugin).err().unwrap_or_default();
+        let built = (plugin.build)(spec.settings.clone(), &self.parts.build);
+        if let Err(wrong) = &built
+            && spec.settings.is_object()
+        {
+            errors.0.extend(wrong.0.iter().cloned());
+        }
+        let others: BTreeMap<MonitorId, (String, Vec<MonitorId>)> = self
+            .entries()
+            .iter()
+            .filter(|(other, _)| **other != id)
+            .map(|(other, entry)| {
+                let spec = &entry.definition.spec;
+                (
+                    *other,
+                    (spec.name.clone(), spec.depends_on.iter().filter_map(|id| id.parse().ok()).collect()),
+                )
+            })
+            .collect();
+        match validate_dependencies(id, spec, &others) {
+            Ok(ids) => spec.depends_on = ids.iter().map(ToString::to_string).collect(),
+            Err(wrong) => errors.0.extend(wrong.0),
+        }
+        errors.into_result()?;
+        if others.values().any(|(name, _)| *name == spec.name) {
+            return Err(CatalogError::NameTaken(spec.name.clone()));
+        }
+        Ok((plugin, built?))
+    }
+
+    /// The definition as it goes into the store.
+    fn sealed(&self, definition: &MonitorDefinition) -> Result<MonitorDefinition, CatalogError> {
+        let mut sealed = definition.clone();
+        if let Some(plugin) = self.parts.registry.plugin(&definition.spec.kind) {
+            let place = place(definition.id);
+            SettingsSchema::new((plugin.schema)())
+                .seal(&mut sealed.spec.settings, &|text| self.parts.sealer.seal(&place, text))
+                .map_err(|error| CatalogError::Store(wise_storage::StoreError::Seal(error.0)))?;
+        }
+        Ok(sealed)
+    }
+
+    pub(crate) fn put_in_force(
+        &self,
+        definition: MonitorDefinition,
+        plugin: &'static Plugin,
+        monitor: Built,
+        restored: Option<Restored>,
+        start: StartMode,
+    ) -> CatalogEntry {
+        let definition = Arc::new(definition);
+        let entry = CatalogEntry {
+            definition: definition.clone(),
+            problem: monitor.as_ref().err().map(ToString::to_string),
+        };
+        let interval =
+            definition.spec.schedules(plugin).first().map_or_else(Default::default, |first| first.interval);
+        self.parts.overview.define(&definition, interval, plugin.headline);
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(definition.id, entry.clone());
+        self.parts.orchestrator.upsert(MonitorRun { definition, plugin, monitor, restored, start });
+        entry
+    }
+}
+
+/// The settings as they may be shown.
+pub(crate) fn masked_settings(registry: &Registry, definition: &MonitorDefinition) -> Value {
+    let mut settings = definition.spec.settings.clone();
+    match registry.plugin(&definition.spec.kind) {
+        Some(plugin) => SettingsSchema::new((plugin.schema)()).mask(&mut settings),
+        // Without its schema nobody knows what is secret.
+        None => settings = Value::Object(serde_json::Map::new()),
+    }
+    settings
+}
+
+/// Opens the secrets of a definition from the store.
+///
+/// # Errors
+/// A secret cannot be opened with this key.
+pub fn open_secrets(definition: &mut MonitorDefinition, sealer: &Sealer) -> Result<(), SealError> {
+    let place = place(definition.id);
+    SettingsSchema::unseal(&mut definition.spec.settings, &|text| sealer.open_text(&place, text))
+}
+
+/// Where a sealed secret belongs; it opens nowhere else.
+fn place(id: MonitorId) -> String {
+    format!("monitor:{id}")
+}
+
+/// RFC 7396: null removes, objects merge, everything else replaces.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(changes) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    if let Value::Object(map) = target {
+        for (key, change) in changes {
+            if change.is_null() {
+                map.remove(key);
+            } else {
+                merge(map.entry(key.clone()).or_insert(Value::Null), change);
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Watches websites, databases and servers; keeps their history; one binary.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Where settings come from.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Sources {
+    /// Settings file; missing is an error only when it is named here [default: config/wise.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder with monitor files [default: monitors.folder of the settings]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) monitors: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch, and serve the API and the dashboard (the default)
+    Serve,
+    /// Say what is wrong with settings and monitor files, and where
+    CheckConfig,
+    /// Make one check now and print its trace
+    Check {
+        /// A web address, or a file with [[monitor]] tables
+        #[arg(value_name = "URL|FILE")]
+        target: String,
+        /// Only the monitor of this name in the file
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List the kinds of monitor
+    Plugins,
+    /// Print every monitor as TOML, secrets as references
+    Export,
+}

@@ -1,0 +1,24 @@
+//! `wise-monitoring export`: every monitor as TOML. Works while a server runs on the same store.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use wise_catalog::open_secrets;
+use wise_storage::read_definitions;
+
+use crate::cli::Sources;
+use crate::compose;
+use crate::environment::Environment;
+
+pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Result<ExitCode> {
+    let loaded = super::load(sources, environment)?;
+    let folder = loaded.settings.folder()?;
+    let mut definitions = read_definitions(&folder)
+        .with_context(|| format!("there is no store to export in {}", folder.display()))?;
+    let sealer = compose::sealer(&loaded.settings, environment)?;
+    for definition in &mut definitions {
+        open_secrets(definition, &sealer).with_context(|| format!("monitor {}", definition.spec.name))?;
+    }
+    print!("{}", wise_catalog::export(&*compose::registry()?, &definitions)?);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,36 @@
+//! The commands, one file each.
+
+mod check;
+mod check_config;
+mod export;
+mod plugins;
+pub(crate) mod serve;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command, Sources};
+use crate::environment::Environment;
+use crate::settings::{Loaded, Settings};
+
+/// Runs the command that was asked for.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let environment = Environment::load(Path::new(".env"))?;
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&cli.sources, &environment),
+        Command::CheckConfig => check_config::run(&cli.sources, &environment),
+        Command::Check { target, name } => check::run(&target, name.as_deref(), &environment),
+        Command::Plugins => plugins::run(),
+        Command::Export => export::run(&cli.sources, &environment),
+    }
+}
+
+/// Reads the settings.
+fn load(sources: &Sources, environment: &Environment) -> anyhow::Result<Loaded> {
+    Settings::load(sources.config.as_deref(), environment)
+}
+
+/// The folder with monitor files.
+fn monitor_folder(sources: &Sources, settings: &Settings) -> PathBuf {
+    sources.monitors.clone().unwrap_or_else(|| PathBuf::from(&settings.monitors.folder))
+}

@@ -1,0 +1,219 @@
+//! The composition root: makes every part and connects them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use wise_api::{HostRules, Info, Live, Services};
+use wise_catalog::{Catalog, Parts};
+use wise_core::{BuildContext, Clock, Registry, SystemClock};
+use wise_net::{AllowAll, Net};
+use wise_orchestrator::{Batch, Orchestrator, OrchestratorConfig, Sink, Uplink};
+use wise_storage::ports::Store;
+use wise_storage::{KeySource, Overview, Recorder, Sealer, SqliteOptions, SqliteStore, Verdicts};
+use wise_telemetry::{CheckResult, HealthChecks, HealthStatus, HttpMetrics, Metrics};
+
+use crate::environment::Environment;
+use crate::settings::Settings;
+use crate::transition_log::TransitionLog;
+use crate::uplink::Addresses;
+
+/// Everything that runs.
+pub(crate) struct Running {
+    pub(crate) services: Services,
+    pub(crate) orchestrator: Arc<Orchestrator>,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) uplink: Option<Arc<Uplink>>,
+    pub(crate) transition_log: Arc<TransitionLog>,
+    /// Set once the server stops.
+    pub(crate) stopping: Arc<AtomicBool>,
+}
+
+/// The plugins that are linked.
+pub(crate) fn registry() -> anyhow::Result<Arc<Registry>> {
+    let registry = Registry::linked().context("the monitors of this program do not fit together")?;
+    Ok(Arc::new(registry))
+}
+
+/// What constructors of monitors are given.
+pub(crate) fn build_context(environment: &Environment, net: Arc<Net>) -> BuildContext {
+    BuildContext::new(Arc::new(environment.clone())).with(net)
+}
+
+/// Seals secrets with the key from the environment, or from a file beside the store.
+pub(crate) fn sealer(settings: &Settings, environment: &Environment) -> anyhow::Result<Sealer> {
+    let source = match environment.get("WISE_SECRET_KEY") {
+        Some(key) => KeySource::Given(key.into()),
+        None => KeySource::File(settings.folder()?.join("secret.key")),
+    };
+    Sealer::open(&source).context("the key that seals secrets cannot be used")
+}
+
+/// The name of this process in results.
+fn worker(settings: &Settings) -> String {
+    if !settings.checks.worker.is_empty() {
+        return settings.checks.worker.clone();
+    }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "local".to_owned() } else { name.trim().to_owned() }
+}
+
+struct ToRecorder(Arc<Recorder>);
+
+impl Sink for ToRecorder {
+    fn send(&self, batch: Batch) -> Result<(), Batch> {
+        self.0
+            .send(Verdicts { records: batch.records, transitions: batch.transitions })
+            .map_err(|back| Batch { records: back.records, transitions: back.transitions })
+    }
+}
+
+/// Makes everything, and takes up the definitions of the store.
+pub(crate) fn compose(settings: &Settings, environment: &Environment) -> anyhow::Result<Running> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let started = clock.now();
+    let registry = registry()?;
+    let worker = worker(settings);
+    let folder = settings.folder()?;
+    let options = SqliteOptions {
+        folder: folder.clone(),
+        retention: settings.storage.retention.0,
+        head_bytes: settings.storage.head_bytes,
+        location: settings.checks.location.clone(),
+        worker: worker.clone(),
+    };
+    let store: Arc<dyn Store> = Arc::new(
+        SqliteStore::open(&options, started)
+            .with_context(|| format!("the store in {} cannot be used", folder.display()))?,
+    );
+    let sealer = Arc::new(sealer(settings, environment)?);
+    let net = Arc::new(Net::new(Arc::new(AllowAll)));
+    let overview = Arc::new(Overview::new(clock.clone()));
+    let live = Arc::new(Live::new(overview.clone(), &*clock, settings.display.time_zone.clone()));
+    let transition_log = Arc::new(TransitionLog::new(store.clone(), overview.clone())?);
+    let recorder = {
+        let (live, log) = (live.clone(), transition_log.clone());
+        let listener = Box::new(move |published: &wise_storage::Published| {
+            live.published(published);
+            if !published.transitions.is_empty() {
+                log.catch_up();
+            }
+        });
+        Arc::new(Recorder::start(store.clone(), clock.clone(), overview.clone(), listener)?)
+    };
+    let uplink =
+        Addresses::new(&settings.egress, net.clone()).map(|addresses| Uplink::new(Arc::new(addresses)));
+    let threads = match settings.checks.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let config = OrchestratorConfig {
+        shards: threads,
+        max_in_flight: settings.checks.max_in_flight,
+        max_in_flight_per_host: settings.checks.max_in_flight_per_host,
+        shutdown_grace: settings.checks.shutdown_grace.0,
+    };
+    let sink = Arc::new(ToRecorder(recorder.clone()));
+    let orchestrator = Arc::new(Orchestrator::start(&config, clock.clone(), sink, uplink.clone())?);
+    let catalog = Arc::new(Catalog::new(Parts {
+        registry: registry.clone(),
+        store: store.clone(),
+        sealer,
+        orchestrator: orchestrator.clone(),
+        overview: overview.clone(),
+        recorder: recorder.clone(),
+        build: build_context(environment, net),
+        clock: clock.clone(),
+    }));
+    let stopping = Arc::new(AtomicBool::new(false));
+    let health = health(&recorder, &orchestrator, uplink.clone(), stopping.clone());
+    let mut http_metrics = None;
+    let metrics = Metrics::new(|metrics| {
+        http_metrics = Some(HttpMetrics::register(metrics));
+        let (stats, state) = (orchestrator.stats().clone(), recorder.state().clone());
+        wise_api::register_metrics(metrics, registry, overview.clone(), stats, state);
+    });
+    let http_metrics = http_metrics.context("the HTTP metrics were not registered")?;
+    let services = Services {
+        catalog,
+        store,
+        overview,
+        live,
+        metrics,
+        http_metrics,
+        health,
+        clock,
+        started,
+        info: Info {
+            time_zone: settings.display.time_zone.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            location: settings.checks.location.clone(),
+            worker,
+            base_path: settings.server.base_path.clone(),
+        },
+        hosts: HostRules {
+            names: settings.server.host_names.iter().map(|name| name.to_lowercase()).collect(),
+        },
+    };
+    Ok(Running { services, orchestrator, recorder, uplink, transition_log, stopping })
+}
+
+fn health(
+    recorder: &Arc<Recorder>,
+    orchestrator: &Arc<Orchestrator>,
+    uplink: Option<Arc<Uplink>>,
+    stopping: Arc<AtomicBool>,
+) -> HealthChecks {
+    let mut health = HealthChecks::default();
+    health.register("lifecycle", move || {
+        let is_stopping = stopping.load(Ordering::Relaxed);
+        async move {
+            if is_stopping {
+                CheckResult::new(HealthStatus::Unhealthy, "the server is stopping")
+            } else {
+                CheckResult::HEALTHY
+            }
+        }
+    });
+    let state = recorder.state().clone();
+    health.register("store", move || {
+        let trouble = state.trouble();
+        async move {
+            // The text may name paths of the server: the log has it.
+            match trouble {
+                Some(_) => CheckResult::new(
+                    HealthStatus::Unhealthy,
+                    "the store cannot be written; see the server's log",
+                ),
+                None => CheckResult::HEALTHY,
+            }
+        }
+    });
+    let scheduler = orchestrator.clone();
+    health.register("scheduler", move || {
+        let is_moving = scheduler.is_moving();
+        async move {
+            if is_moving {
+                CheckResult::HEALTHY
+            } else {
+                CheckResult::new(HealthStatus::Unhealthy, "a probe runtime stands still")
+            }
+        }
+    });
+    if let Some(uplink) = uplink {
+        health.register("egress", move || {
+            let last = uplink.last();
+            async move {
+                if last == Some(false) {
+                    CheckResult::new(
+                        HealthStatus::Degraded,
+                        "the egress self-check failed: targets beyond the uplink are unknown",
+                    )
+                } else {
+                    CheckResult::HEALTHY
+                }
+            }
+        });
+    }
+    health
+}
