@@ -9,7 +9,6 @@ if (!out) {
 const browser = await launch();
 const page = await browser.newPage({
   viewport: { width: 1366, height: 800 },
-  deviceScaleFactor: 2,
   colorScheme: theme === 'dark' ? 'dark' : 'light',
 });
 await page.goto(`${BASE_URL}/`);

@@ -1,2 +1,57 @@
-//! .
-fn main() {}
+//! Automation: `cargo xtask COMMAND`.
+
+mod bench;
+mod codegen;
+mod new_monitor;
+mod run;
+mod setup;
+mod shell;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  run                 get what is missing, build, and start on 127.0.0.1:8080
+  test [GROUP…]       get what is missing, and run all tests, or those of the groups named
+  ci                  what CI runs: format, lints, generated files, licences, tests, the README's commands
+  bench [N…]          measure the dist binary with N website monitors at 1 s (default 1000 4000)
+  codegen [--check]   write generated files, or fail when they are not up to date
+  new-monitor NAME    write a new monitor crate and link it
+  sync-monitors       link every crate under monitors/
+  tidy                check licences, banned crates and folder rules, offline
+  screenshot          make the README's screenshot
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let rest = arguments.get(1..).unwrap_or(&[]);
+    let result = match arguments.first().map(String::as_str) {
+        Some("run") => run::run(),
+        Some("test") => test::test(rest),
+        Some("ci") => test::ci(),
+        Some("bench") => bench::bench(rest),
+        Some("codegen") => codegen::codegen(rest.iter().any(|argument| argument == "--check")),
+        Some("new-monitor") => new_monitor::new_monitor(rest.first().map(String::as_str)),
+        Some("sync-monitors") => new_monitor::sync(),
+        Some("tidy") => tidy::tidy(),
+        Some("screenshot") => test::screenshot(),
+        Some("help" | "--help" | "-h") | None => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Some(other) => {
+            eprintln!("there is no command `{other}`\n\n{HELP}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

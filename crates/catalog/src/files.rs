@@ -71,7 +71,7 @@ pub fn read_folder(folder: &Path, variables: Variables<'_>) -> (Vec<FileMonitor>
         match std::fs::read_to_string(&file) {
             Ok(text) => read_text(&file, &text, variables, &mut monitors, &mut problems),
             Err(error) => {
-                problems.push(FileProblem { file, line: None, message: format!("cannot be read: {error}") })
+                problems.push(FileProblem { file, line: None, message: format!("cannot be read: {error}") });
             }
         }
     }
@@ -86,7 +86,7 @@ fn read_text(
     problems: &mut Vec<FileProblem>,
 ) {
     let mut problem = |line: Option<usize>, message: String| {
-        problems.push(FileProblem { file: file.to_owned(), line, message })
+        problems.push(FileProblem { file: file.to_owned(), line, message });
     };
     let table: toml::Table = match toml::from_str(text) {
         Ok(table) => table,

@@ -108,7 +108,7 @@ pub fn problems(plugin: &Plugin, cx: &BuildContext) -> Vec<String> {
     }
     match (plugin.build)(strange, cx) {
         Ok(_) => {
-            problems.push("an unknown field in the settings is ignored: add deny_unknown_fields".to_owned())
+            problems.push("an unknown field in the settings is ignored: add deny_unknown_fields".to_owned());
         }
         Err(errors) if !errors.to_string().contains("settings.no_such_field") => {
             problems.push(format!("an unknown field gives an error that does not name it: {errors}"));

@@ -92,6 +92,10 @@ fn describe_tls(error: &rustls::Error, chain: &[Certificate], host: &str) -> (St
             owned("wrong_host", format!("the certificate is not for {host}; it names: {names}"))
         }
         Error::InvalidCertificate(Bad::Revoked) => owned("revoked", "the certificate is revoked".to_owned()),
+        Error::InvalidCertificate(Bad::BadSignature) => owned(
+            "bad_signature",
+            "a signature in the chain is wrong: a certificate is forged or damaged".to_owned(),
+        ),
         Error::InvalidCertificate(Bad::UnknownIssuer) => unknown_issuer(chain),
         Error::InvalidCertificate(Bad::Other(_)) if leaf.is_some_and(Certificate::is_self_issued) => {
             unknown_issuer(chain)

@@ -45,4 +45,10 @@ pub(crate) enum Command {
     Plugins,
     /// Print every monitor as TOML, secrets as references
     Export,
+    /// Print a document made from the code
+    #[command(hide = true)]
+    Generate {
+        /// env-example, configuration, openapi or monitors
+        what: String,
+    },
 }

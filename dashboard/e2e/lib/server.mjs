@@ -28,7 +28,8 @@ export function addWebsite(name, url, more = {}) {
 
 export async function removeOwn() {
   const { items } = await call('GET', `/monitors?limit=1000&q=${encodeURIComponent(RUN)}`);
-  for (const { id, name } of items) {
+  // The newest first, since what depends on another was made after it.
+  for (const { id, name } of items.toReversed()) {
     if (name.startsWith(RUN)) await call('DELETE', `/monitors/${id}`);
   }
 }

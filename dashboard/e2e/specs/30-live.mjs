@@ -71,6 +71,29 @@ test('two tabs share one stream, and the second goes on when the first is closed
 });
 
 test(
+  'what has not been checked for long is not shown as healthy',
+  async ({ page, url }) => {
+    const target = await startTarget();
+    try {
+      const { name } = await addWebsite('stale', target.url);
+      await page.route('**/api/v1/events', (route) => route.abort());
+      await page.route('**/api/v1/overview', async (route) => {
+        const answer = await route.fetch();
+        const overview = await answer.json();
+        for (const item of overview.items) item.last_check = '2020-01-01T00:00:00.000Z';
+        await route.fulfill({ response: answer, json: overview });
+      });
+      await openList(page, url, name);
+      await textMatches(row(page, name), /Unknown/);
+      await textMatches(row(page, name), /No check for .*, was/);
+    } finally {
+      await target.stop();
+    }
+  },
+  { expect: [/ERR_FAILED/] },
+);
+
+test(
   'without a stream the list says so and is fetched instead',
   async ({ page, url }) => {
     await page.route('**/api/v1/events', (route) => route.abort());

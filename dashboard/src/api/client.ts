@@ -69,6 +69,29 @@ export interface ResultQuery {
   cursor?: string;
 }
 
+export interface HistoryRange {
+  from: string;
+  to: string;
+  points: number;
+}
+
+/** What the server takes in one request for histories. */
+const MOST_METRICS = 32;
+
+/** One history for each metric; the server answers a bare object when only one is asked for. */
+async function histories(
+  id: string,
+  metrics: string[],
+  range: HistoryRange,
+  signal?: AbortSignal,
+): Promise<History[]> {
+  const answer = await request<History | Page<History>>('GET', `${at(id)}/history`, {
+    query: { metric: metrics.join(','), ...range },
+    signal,
+  });
+  return 'items' in answer ? answer.items : [answer];
+}
+
 export const api = {
   settings: (signal?: AbortSignal) => request<Settings>('GET', '/settings', { signal }),
 
@@ -94,18 +117,17 @@ export const api = {
 
   checkNow: (id: string) => request<CheckResult>('POST', `${at(id)}/check`),
 
-  /** One history for each metric; the server answers a bare object when only one is asked for. */
   history: async (
     id: string,
-    query: { metrics: string[]; from: string; to: string; points: number },
+    metrics: readonly string[],
+    range: HistoryRange,
     signal?: AbortSignal,
   ): Promise<History[]> => {
-    const { metrics, ...range } = query;
-    const answer = await request<History | Page<History>>('GET', `${at(id)}/history`, {
-      query: { metric: metrics.join(','), ...range },
-      signal,
-    });
-    return 'items' in answer ? answer.items : [answer];
+    const requests: Promise<History[]>[] = [];
+    for (let first = 0; first < metrics.length; first += MOST_METRICS) {
+      requests.push(histories(id, metrics.slice(first, first + MOST_METRICS), range, signal));
+    }
+    return (await Promise.all(requests)).flat();
   },
 
   results: (id: string, query: ResultQuery, signal?: AbortSignal) =>

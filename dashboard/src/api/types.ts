@@ -190,7 +190,8 @@ export interface Transition {
   time: string;
   monitor: string;
   name?: string;
-  from: Status;
+  /** Null for the first status it ever had. */
+  from: Status | null;
   to: Status;
   down: boolean;
   reason: Reason | null;

@@ -48,7 +48,7 @@ export function draw(target: HTMLElement, first: ChartSpec, parts: ChartParts): 
     width: Math.max(200, target.clientWidth),
     height: parts.height,
     legend: { show: false },
-    padding: [10, 12, 0, 0],
+    padding: [10, 26, 0, 0],
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
     scales: {
       x: { time: true, range: () => [spec.from, spec.to] },

@@ -1,10 +1,10 @@
 import type { FieldError } from '../api/types.ts';
+import { sentence } from '../units/words.ts';
 import type { Path } from './field.ts';
 
 /** The server's words for a field: what is wrong and what to do instead. */
 export function fieldMessage({ reason, cure }: FieldError): string {
-  const text = reason.charAt(0).toUpperCase() + reason.slice(1);
-  return cure ? `${text}: ${cure}` : text;
+  return sentence(cure ? `${reason}: ${cure}` : reason);
 }
 
 /** The messages of a problem by path; several about one field are read together. */

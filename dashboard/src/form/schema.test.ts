@@ -61,7 +61,7 @@ const WEBSITE: Schema = {
           description: 'Basic authentication.',
           properties: {
             type: { type: 'string', const: 'basic' },
-            username: { type: 'string' },
+            username: { type: 'string', title: 'User name', description: 'User name.' },
             password: { $ref: '#/$defs/Secret' },
           },
           required: ['type', 'username', 'password'],
@@ -144,6 +144,8 @@ describe('compileSchema', () => {
     });
     const names = auth.type === 'union' ? auth.variants[0]?.properties.map(({ name }) => name) : [];
     expect(names).toEqual(['username', 'password']);
+    const first = auth.type === 'union' ? auth.variants[0]?.properties[0] : undefined;
+    expect(first?.field).toMatchObject({ title: 'User name', description: null });
   });
 
   it('finds secrets, also behind a reference, null and a map', () => {

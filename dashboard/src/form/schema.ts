@@ -29,9 +29,10 @@ class Compiler {
 
   compile(given: Node, name: string, depth: number): Field {
     const { schema, nullable } = this.#flatten(given);
+    const title = schema.title ?? titleOf(name);
     const common = {
-      title: schema.title ?? titleOf(name),
-      description: schema.description ?? null,
+      title,
+      description: telling(schema.description, title),
       nullable,
       default: schema.default,
     };
@@ -204,6 +205,12 @@ class Compiler {
 function typesOf({ type, properties, additionalProperties }: Schema): string[] {
   if (type !== undefined) return Array.isArray(type) ? type : [type];
   return properties || typeof additionalProperties === 'object' ? ['object'] : [];
+}
+
+/** A description that only repeats the title says nothing. */
+function telling(description: string | undefined, title: string): string | null {
+  if (description === undefined) return null;
+  return description.replace(/\.$/, '').toLowerCase() === title.toLowerCase() ? null : description;
 }
 
 function choice(value: Json, description: string | null, title?: string): Choice[] {

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { Overview, OverviewItem, OverviewUpdate } from '../api/types.ts';
 import { emptyCounts } from '../status/status.ts';
 import { alignBeats, currentBucketEnd } from './beats.ts';
-import { isStale, shownStatus } from './stale.ts';
+import { isStale } from './stale.ts';
 import { applySnapshot, applyUpdate, type Entry, NOTHING, order } from './state.ts';
+import { viewOf } from './view.ts';
 
 function item(id: string, changes: Partial<OverviewItem> = {}): OverviewItem {
   return {
@@ -138,10 +139,17 @@ describe('stale statuses', () => {
   });
   const limit = 2 * 60_000 + 30_000;
 
-  it('are unknown after two intervals and half a minute', () => {
-    expect(shownStatus(entry({}), checked + limit)).toBe('healthy');
-    expect(shownStatus(entry({}), checked + limit + 1)).toBe('unknown');
-    expect(shownStatus(entry({ status: 'unhealthy' }), checked + limit + 1)).toBe('unknown');
+  it('begin after two intervals and half a minute', () => {
+    expect(isStale(entry({}), checked + limit)).toBe(false);
+    expect(isStale(entry({}), checked + limit + 1)).toBe(true);
+    expect(isStale(entry({ status: 'unhealthy' }), checked + limit + 1)).toBe(true);
+  });
+
+  it('are shown as unknown, and no longer as down', () => {
+    const down = entry({ status: 'unhealthy', down: true });
+    expect(viewOf(down, checked)).toMatchObject({ status: 'unhealthy', down: true, stale: false });
+    expect(viewOf(down, checked + limit + 1)).toMatchObject({ status: 'unknown', down: false, stale: true });
+    expect(viewOf(entry({}), checked + limit + 1)).toMatchObject({ status: 'unknown' });
   });
 
   it('depend on the interval of the monitor', () => {
@@ -149,8 +157,8 @@ describe('stale statuses', () => {
   });
 
   it('are not what somebody has set', () => {
-    expect(shownStatus(entry({ status: 'paused' }), checked + 86_400_000)).toBe('paused');
-    expect(shownStatus(entry({ status: 'maintenance' }), checked + 86_400_000)).toBe('maintenance');
+    expect(isStale(entry({ status: 'paused' }), checked + 86_400_000)).toBe(false);
+    expect(isStale(entry({ status: 'maintenance' }), checked + 86_400_000)).toBe(false);
   });
 
   it('are none before the first check', () => {

@@ -1,23 +1,14 @@
 import { batch, computed, signal } from '@preact/signals';
 import { api, apiUrl } from '../api/client.ts';
-import type { Overview, OverviewItem, Status, Transition } from '../api/types.ts';
+import type { Overview, Transition } from '../api/types.ts';
 import { learnServerTime, now } from '../time/clock.ts';
 import { instanceZone } from '../time/zone.ts';
 import { currentBucketEnd } from './beats.ts';
 import type { Connection, LiveMessage } from './messages.ts';
 import { LiveSource } from './source.ts';
-import { isStale } from './stale.ts';
-import { applySnapshot, applyUpdate, type Entry, type LiveState, NOTHING } from './state.ts';
+import { applySnapshot, applyUpdate, type LiveState, NOTHING } from './state.ts';
 import { shareAmongTabs } from './tabs.ts';
-
-/** A monitor as it is shown: its entry, and the status that is still true by now. */
-export interface View {
-  readonly entry: Entry;
-  readonly item: OverviewItem;
-  readonly status: Status;
-  readonly down: boolean;
-  readonly stale: boolean;
-}
+import { type View, viewOf } from './view.ts';
 
 const state = signal<LiveState>(NOTHING);
 
@@ -30,11 +21,7 @@ const slowNow = computed(() => Math.floor(now.value / 5000) * 5000);
 export const views = computed<ReadonlyMap<string, View>>(() => {
   const at = slowNow.value;
   const shown = new Map<string, View>();
-  for (const [id, entry] of state.value.entries) {
-    const stale = isStale(entry, at);
-    const { item } = entry;
-    shown.set(id, { entry, item, stale, status: stale ? 'unknown' : item.status, down: !stale && item.down });
-  }
+  for (const [id, entry] of state.value.entries) shown.set(id, viewOf(entry, at));
   return shown;
 });
 

@@ -1,3 +1,4 @@
+import { BASE } from '../base.ts';
 import type { Connection, LiveMessage } from './messages.ts';
 
 type TabMessage = LiveMessage | { type: 'hello' };
@@ -14,7 +15,8 @@ interface Parts {
   receive: (message: LiveMessage) => void;
 }
 
-const NAME = 'wise.live';
+/** Two servers below different paths of one host must not hear each other. */
+const NAME = `wise.live ${BASE}`;
 
 /**
  * Shares one stream among all tabs, since a browser allows few connections to a server. The tab that holds the

@@ -14,11 +14,13 @@ import { Toasts } from '../ui/toast.tsx';
 import { ConnectionBanner, ConnectionPill } from './connection.tsx';
 import { HelpDialog, helpOpen } from './help.tsx';
 import { PreferencesMenu } from './preferences.tsx';
+import { loadServer } from './server.ts';
 import { useShortcuts } from './shortcuts.ts';
 
 export function App() {
   useEffect(() => {
     void loadPlugins();
+    void loadServer();
   }, []);
 
   useShortcuts({

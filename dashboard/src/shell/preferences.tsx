@@ -10,6 +10,7 @@ import {
   zoneChoice,
 } from '../time/zone.ts';
 import { Icon } from '../ui/icons.tsx';
+import { server } from './server.ts';
 import { shortcuts } from './shortcuts.ts';
 
 const THEMES: readonly [Theme, string][] = [
@@ -53,6 +54,12 @@ export function PreferencesMenu() {
           />
           Single-key shortcuts
         </label>
+        {server.value && (
+          <p class="popover-about">
+            wise-monitoring {server.value.version}, checking from {server.value.location} (
+            {server.value.worker})
+          </p>
+        )}
       </div>
     </div>
   );

@@ -1,5 +1,5 @@
 import type { Status } from '../api/types.ts';
-import type { View } from '../live/store.ts';
+import type { View } from '../live/view.ts';
 import { isProblem, severity, statusWord } from './status.ts';
 
 export interface VerdictPart {

@@ -109,17 +109,52 @@ export interface Wall {
 
 /** What a clock on the wall of the zone shows. */
 export function wallTime(zoneName: string, at: Date): Wall {
-  const wall: Wall = { year: 0, month: 0, day: 0, hour: 0, minute: 0, second: 0 };
-  for (const { type, value } of wallClock(zoneName).formatToParts(at)) {
-    if (type in wall) wall[type as keyof Wall] = Number(value);
-  }
-  return wall;
+  const shifted = new Date(at.getTime() + offsetMinutes(zoneName, at) * 60_000);
+  return {
+    year: shifted.getUTCFullYear(),
+    month: shifted.getUTCMonth() + 1,
+    day: shifted.getUTCDate(),
+    hour: shifted.getUTCHours(),
+    minute: shifted.getUTCMinutes(),
+    second: shifted.getUTCSeconds(),
+  };
 }
 
+/** Clocks are changed at quarters of an hour only, so an offset holds until the next one. */
+const QUARTER_MS = 900_000;
+const MOST_OFFSETS = 5000;
+const offsets = new Map<string, number>();
+
+/** Minutes that the zone is ahead of UTC. Asking the browser is slow, so answers are kept. */
 export function offsetMinutes(zoneName: string, at: Date): number {
-  const wall = wallTime(zoneName, at);
-  const asUtc = Date.UTC(wall.year, wall.month - 1, wall.day, wall.hour, wall.minute, wall.second);
-  return Math.round((asUtc - Math.floor(at.getTime() / 1000) * 1000) / 60_000);
+  const quarter = Math.floor(at.getTime() / QUARTER_MS);
+  const key = `${zoneName} ${quarter}`;
+  let offset = offsets.get(key);
+  if (offset === undefined) {
+    if (offsets.size >= MOST_OFFSETS) offsets.clear();
+    offset = askOffset(zoneName, quarter * QUARTER_MS);
+    offsets.set(key, offset);
+  }
+  return offset;
+}
+
+function askOffset(zoneName: string, moment: number): number {
+  if (Number.isNaN(moment)) return 0;
+  const fields = new Map(
+    wallClock(zoneName)
+      .formatToParts(moment)
+      .map(({ type, value }) => [type, Number(value)]),
+  );
+  const field = (name: Intl.DateTimeFormatPartTypes) => fields.get(name) ?? 0;
+  const wall = Date.UTC(
+    field('year'),
+    field('month') - 1,
+    field('day'),
+    field('hour'),
+    field('minute'),
+    field('second'),
+  );
+  return Math.round((wall - moment) / 60_000);
 }
 
 /**
@@ -134,14 +169,14 @@ export function fromWallText(zoneName: string, text: string): Date | null {
     .map((digits) => Number(digits ?? 0));
   const asUtc = Date.UTC(year, month - 1, day, hour, minute, second);
   const dayMs = 86_400_000;
-  const offsets = [
+  const around = [
     offsetMinutes(zoneName, new Date(asUtc - dayMs)),
     offsetMinutes(zoneName, new Date(asUtc + dayMs)),
   ];
-  const candidates = offsets
+  const candidates = around
     .map((offset) => asUtc - offset * 60_000)
-    .filter((moment, index) => offsetMinutes(zoneName, new Date(moment)) === offsets[index]);
-  const first = candidates.length > 0 ? Math.min(...candidates) : asUtc - (offsets[0] ?? 0) * 60_000;
+    .filter((moment, index) => offsetMinutes(zoneName, new Date(moment)) === around[index]);
+  const first = candidates.length > 0 ? Math.min(...candidates) : asUtc - (around[0] ?? 0) * 60_000;
   return Number.isNaN(first) ? null : new Date(first);
 }
 

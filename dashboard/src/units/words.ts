@@ -14,13 +14,21 @@ const ABBREVIATIONS = new Set([
   'cn',
 ]);
 
+const WHOLE: Record<string, string> = { op: 'operator' };
+
 /** A name of the machine as a title: `tls_version` reads "TLS version". */
 export function titleOf(name: string): string {
   const words = name.split(/[._\s]+/).filter(Boolean);
   return words
-    .map((word, index) => {
+    .map((given, index) => {
+      const word = WHOLE[given] ?? given;
       if (ABBREVIATIONS.has(word.toLowerCase())) return word.toUpperCase();
       return index === 0 ? word.charAt(0).toUpperCase() + word.slice(1) : word;
     })
     .join(' ');
+}
+
+/** Texts of the server begin in lower case, as error messages do. */
+export function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

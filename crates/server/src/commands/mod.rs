@@ -3,6 +3,7 @@
 mod check;
 mod check_config;
 mod export;
+mod generate;
 mod plugins;
 pub(crate) mod serve;
 
@@ -22,6 +23,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check { target, name } => check::run(&target, name.as_deref(), &environment),
         Command::Plugins => plugins::run(),
         Command::Export => export::run(&cli.sources, &environment),
+        Command::Generate { what } => generate::run(&what),
     }
 }
 

@@ -52,7 +52,7 @@ export function FieldNotes({ field, state }: { field: Described; state: FieldSta
     <>
       {field.description && (
         <p id={`${state.id}-help`} class="field-help">
-          {field.description}
+          <WithCode text={field.description} />
         </p>
       )}
       {state.error && (
@@ -60,6 +60,17 @@ export function FieldNotes({ field, state }: { field: Described; state: FieldSta
           {state.error}
         </p>
       )}
+    </>
+  );
+}
+
+/** Descriptions put what is meant literally between backticks. */
+export function WithCode({ text }: { text: string }) {
+  return (
+    <>
+      {text
+        .split('`')
+        .map((part, index) => (index % 2 === 1 ? <code key={`${index}${part}`}>{part}</code> : part))}
     </>
   );
 }

@@ -80,6 +80,8 @@ export function BooleanControl({ field, path, value, onChange }: ControlProps<Bo
 export function ChoiceControl({ field, path, value, required, onChange }: ControlProps<ChoiceField>) {
   const state = useField(path);
   const shown = shownValue(field, value);
+  const nothing = field.nullable ? null : undefined;
+  const nothingText = field.nullable ? 'Not set' : required ? 'Choose' : 'Default';
   const chosen = field.choices.findIndex((choice) => choice.value === shown);
   const description = field.choices[chosen]?.description ?? null;
   const described = {
@@ -91,11 +93,9 @@ export function ChoiceControl({ field, path, value, required, onChange }: Contro
       <select
         {...controlProps(described, state, required)}
         value={String(chosen)}
-        onChange={(event) => onChange(field.choices[Number(event.currentTarget.value)]?.value ?? null)}
+        onChange={(event) => onChange(field.choices[Number(event.currentTarget.value)]?.value ?? nothing)}
       >
-        {(field.nullable || chosen < 0) && (
-          <option value="-1">{field.nullable ? 'Not set' : 'Choose'}</option>
-        )}
+        {(field.nullable || field.default === undefined) && <option value="-1">{nothingText}</option>}
         {field.choices.map((choice, index) => (
           <option key={String(choice.value)} value={String(index)}>
             {choice.title}

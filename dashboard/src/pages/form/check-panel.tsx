@@ -2,6 +2,7 @@ import type { CheckResult, Plugin } from '../../api/types.ts';
 import { ProblemBox } from '../../ui/problem.tsx';
 import { StatusLabel } from '../../ui/status-icon.tsx';
 import { millisecondsText, valueText } from '../../units/format.ts';
+import { sentence } from '../../units/words.ts';
 import { Evidence } from '../monitor/evidence.tsx';
 
 interface Props {
@@ -55,7 +56,7 @@ function Outcome({ plugin, result }: { plugin: Plugin; result: CheckResult }) {
           {message}
         </p>
       )}
-      {known?.hint && <p class="failure-hint">{known.hint}</p>}
+      {known?.hint && <p class="failure-hint">{sentence(known.hint)}</p>}
     </div>
   );
 }

@@ -112,11 +112,8 @@ export function MonitorForm({ monitor, plugins, onReload }: Props) {
     checkProblem.value = null;
     result.value = null;
     try {
-      // Stored secrets are known to the server only, so an unchanged definition is checked where it is.
-      result.value =
-        monitor && !dirty
-          ? await api.checkNow(monitor.id)
-          : await api.checkDefinition(checkable(toDefinition(plugin, draft.value)));
+      const name = checkName(monitor, draft.value['name']);
+      result.value = await api.checkDefinition({ ...toDefinition(plugin, draft.value), name });
     } catch (cause) {
       checkProblem.value = cause;
       refuse(cause);
@@ -205,9 +202,13 @@ function focusFirst(paths: Iterable<string>): void {
   });
 }
 
-/** A check does not need a name yet. */
-function checkable<T extends { name: string }>(definition: T): T {
-  return definition.name === '' ? { ...definition, name: 'unnamed' } : definition;
+/**
+ * The server takes masked secrets from the monitor of the same name, so an edited one is checked under the name it
+ * was saved with. A new one does not need a name yet.
+ */
+function checkName(monitor: Monitor | null, typed: Draft): string {
+  if (monitor) return monitor.name;
+  return typeof typed === 'string' && typed !== '' ? typed : 'unnamed';
 }
 
 /** Most people come to watch a website. */

@@ -1,5 +1,5 @@
 import type { Counts, Status } from '../../api/types.ts';
-import type { View } from '../../live/store.ts';
+import type { View } from '../../live/view.ts';
 import { emptyCounts, isStatus, STATUSES, severity } from '../../status/status.ts';
 
 export type SortKey = 'problems' | 'name' | 'uptime' | 'latency' | 'checked';

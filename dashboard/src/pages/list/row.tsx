@@ -1,7 +1,8 @@
 import { kindTitle } from '../../api/catalogue.ts';
 import { href } from '../../base.ts';
 import { alignBeats } from '../../live/beats.ts';
-import { bucketEnd, bucketSeconds, type View, views } from '../../live/store.ts';
+import { bucketEnd, bucketSeconds, views } from '../../live/store.ts';
+import type { View } from '../../live/view.ts';
 import { paths } from '../../router/router.ts';
 import { isProblem, statusWord } from '../../status/status.ts';
 import { now } from '../../time/clock.ts';
@@ -63,7 +64,7 @@ export function Row({ view, index, top, narrow, selected, onSelect }: Props) {
       <td class="cell-uptime">{uptimeText(item.uptime_24h)}</td>
       <td class="cell-latency">
         {!narrow && <Sparkline values={latency} />}
-        <span>{millisecondsText(item.latency_ms)}</span>
+        <span class="latency-text">{millisecondsText(item.latency_ms)}</span>
       </td>
       <td class="cell-checked dim">
         <Ago time={item.last_check} />

@@ -1,7 +1,8 @@
 import { useSignal } from '@preact/signals';
 import type { RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import { bucketSeconds, type View } from '../../live/store.ts';
+import { bucketSeconds } from '../../live/store.ts';
+import type { View } from '../../live/view.ts';
 import { setQuery } from '../../router/router.ts';
 import { useShortcuts } from '../../shell/shortcuts.ts';
 import { isProblem } from '../../status/status.ts';
@@ -113,10 +114,12 @@ function useProblemJumps(
   rowHeight: number,
 ): void {
   const wanted = useSignal<string | null>(null);
+  const reached = useRef<string | null>(null);
 
   const jump = (step: 1 | -1) => {
-    const focused = document.activeElement?.closest<HTMLElement>('tr[data-id]')?.dataset['id'] ?? null;
-    const index = nextProblem(rows, focused, step, isProblem);
+    const focused = document.activeElement?.closest<HTMLElement>('tr[data-id]')?.dataset['id'];
+    // Keys may come faster than rows are drawn, and a row that scrolled away has lost the focus.
+    const index = nextProblem(rows, wanted.peek() ?? focused ?? reached.current, step, isProblem);
     const view = rows[index];
     if (!view || !body.current) return;
     const top = body.current.getBoundingClientRect().top + window.scrollY + index * rowHeight;
@@ -136,6 +139,7 @@ function useProblemJumps(
     );
     if (!link) return;
     link.focus({ preventScroll: true });
+    reached.current = wanted.value;
     wanted.value = null;
   });
 }

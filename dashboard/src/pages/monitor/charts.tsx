@@ -22,18 +22,16 @@ export function Charts({ monitor, plugin, range, transitions }: Props) {
   const metrics = useMemo(() => namedMetrics(plugin?.metrics ?? []), [plugin]);
   const history = useRequest(
     (signal) =>
-      metrics.length === 0
-        ? Promise.resolve([])
-        : api.history(
-            monitor.id,
-            {
-              metrics: metrics.map(({ name }) => name),
-              from: new Date(range.from).toISOString(),
-              to: new Date(range.to).toISOString(),
-              points: Math.min(MOST_POINTS, Math.max(60, Math.round(window.innerWidth / 3))),
-            },
-            signal,
-          ),
+      api.history(
+        monitor.id,
+        metrics.map(({ name }) => name),
+        {
+          from: new Date(range.from).toISOString(),
+          to: new Date(range.to).toISOString(),
+          points: Math.min(MOST_POINTS, Math.max(60, Math.round(window.innerWidth / 3))),
+        },
+        signal,
+      ),
     [monitor.id, metrics, range],
   );
   const { value: histories } = history.data;

@@ -1,7 +1,8 @@
 import type { ComponentChildren } from 'preact';
 import type { Json, Monitor } from '../../api/types.ts';
 import { href } from '../../base.ts';
-import { type View, views } from '../../live/store.ts';
+import { views } from '../../live/store.ts';
+import type { View } from '../../live/view.ts';
 import { paths } from '../../router/router.ts';
 import { statusWord } from '../../status/status.ts';
 import { At } from '../../time/time.tsx';

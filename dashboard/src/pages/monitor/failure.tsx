@@ -4,6 +4,7 @@ import { serverNow } from '../../time/clock.ts';
 import { Ago, At } from '../../time/time.tsx';
 import { useRequest } from '../../ui/request.ts';
 import { millisecondsText } from '../../units/format.ts';
+import { sentence } from '../../units/words.ts';
 import { Evidence } from './evidence.tsx';
 
 const REACH_MS = 90 * 86_400_000;
@@ -40,10 +41,10 @@ export function Failure({ monitor, plugin, transitions, fresh }: Props) {
       </div>
       <p class="failure-message">
         {last.error_class && <code class="class-name">{last.error_class}</code>}
-        {known && <strong>{known.title}. </strong>}
+        {known && !startsWith(last.message, known.title) && <strong>{known.title}. </strong>}
         {last.message} <span class="dim">after {millisecondsText(last.duration_ms)}</span>
       </p>
-      {known?.hint && <p class="failure-hint">{known.hint}</p>}
+      {known?.hint && <p class="failure-hint">{sentence(known.hint)}</p>}
       {known?.fault === 'own' && (
         <p class="dim">
           The trouble is on this side, so it does not count against the uptime of {monitor.name}.
@@ -63,6 +64,10 @@ export function Failure({ monitor, plugin, transitions, fresh }: Props) {
       )}
     </section>
   );
+}
+
+function startsWith(message: string | null, title: string): boolean {
+  return message?.toLowerCase().startsWith(title.toLowerCase()) ?? false;
 }
 
 /** Evidence is kept when something changes; a repeated failure of the same class has that of the first one. */

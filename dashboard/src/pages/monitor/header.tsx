@@ -2,7 +2,8 @@ import { useSignal } from '@preact/signals';
 import { api } from '../../api/client.ts';
 import type { CheckResult, Monitor, Plugin } from '../../api/types.ts';
 import { href } from '../../base.ts';
-import { forget, type View } from '../../live/store.ts';
+import { forget } from '../../live/store.ts';
+import type { View } from '../../live/view.ts';
 import { navigate, paths } from '../../router/router.ts';
 import { statusWord } from '../../status/status.ts';
 import { now } from '../../time/clock.ts';
@@ -65,7 +66,9 @@ export function MonitorHeader({ monitor, view, plugin, onChanged }: Props) {
         </span>
       </p>
       {monitor.reason && status !== 'healthy' && !view?.stale && (
-        <p class={`monitor-reason ${toneOf(status)}`}>{monitor.reason.message}</p>
+        <p class={`monitor-reason clamp ${toneOf(status)}`} title={monitor.reason.message}>
+          {monitor.reason.message}
+        </p>
       )}
       {monitor.problem && (
         <div class="notice notice-warn" role="alert">
@@ -82,6 +85,7 @@ function Actions({ monitor, onChanged }: { monitor: Monitor; onChanged: () => vo
   const ours = monitor.managed_by === 'api';
 
   const check = async () => {
+    if (checking.value || !monitor.enabled) return;
     checking.value = true;
     try {
       const result = await api.checkNow(monitor.id);
@@ -119,8 +123,9 @@ function Actions({ monitor, onChanged }: { monitor: Monitor; onChanged: () => vo
       <button
         type="button"
         class="button button-primary"
-        aria-disabled={checking.value}
-        onClick={() => !checking.value && check()}
+        aria-disabled={checking.value || !monitor.enabled}
+        title={monitor.enabled ? undefined : 'Paused: resume it first'}
+        onClick={check}
       >
         {checking.value ? <span class="spinner" aria-hidden="true" /> : <Icon name="refresh" />}
         Check now

@@ -2,8 +2,9 @@ import type { ComponentChildren } from 'preact';
 import { api } from '../../api/client.ts';
 import type { MetricInfo, Monitor, Plugin, UptimeWindow } from '../../api/types.ts';
 import { alignBeats } from '../../live/beats.ts';
-import { bucketEnd, bucketSeconds, type View } from '../../live/store.ts';
-import { serverNow } from '../../time/clock.ts';
+import { bucketEnd, bucketSeconds } from '../../live/store.ts';
+import type { View } from '../../live/view.ts';
+import { now, serverNow } from '../../time/clock.ts';
 import { lasting } from '../../time/format.ts';
 import { Ago } from '../../time/time.tsx';
 import { HeartbeatBar } from '../../ui/heartbeat.tsx';
@@ -78,9 +79,9 @@ const DAY_MS = 86_400_000;
 function Expiry({ monitor, metric }: { monitor: Monitor; metric: MetricInfo }) {
   const history = useRequest(
     (signal) => {
-      const now = serverNow();
-      const span = { from: new Date(now - DAY_MS).toISOString(), to: new Date(now).toISOString() };
-      return api.history(monitor.id, { metrics: [metric.name], points: 60, ...span }, signal);
+      const end = serverNow();
+      const span = { from: new Date(end - DAY_MS).toISOString(), to: new Date(end).toISOString() };
+      return api.history(monitor.id, [metric.name], { points: 60, ...span }, signal);
     },
     [monitor.id, metric.name],
   );
@@ -91,6 +92,7 @@ function Expiry({ monitor, metric }: { monitor: Monitor; metric: MetricInfo }) {
 
 function NextCheck({ time }: { time: string | null }) {
   if (!time) return <>none planned</>;
+  if (Date.parse(time) <= now.value) return <>next one is due</>;
   return (
     <>
       next <Ago time={time} />

@@ -133,12 +133,14 @@ function ResultRow({ result }: { result: CheckResult }) {
         </td>
         <td class="number">{millisecondsText(result.duration_ms)}</td>
         <td class="outcome">
-          {result.error_class ? (
-            <code class="class-name">{result.error_class}</code>
-          ) : (
-            <span class="tone-ok">passed</span>
-          )}{' '}
-          {result.probe !== 'availability' && <span class="tag">{result.probe}</span>} {result.message}
+          <p class="clamp" title={result.message ?? undefined}>
+            {result.error_class ? (
+              <code class="class-name">{result.error_class}</code>
+            ) : (
+              <span class="tone-ok">passed</span>
+            )}{' '}
+            {result.probe !== 'availability' && <span class="tag">{result.probe}</span>} {result.message}
+          </p>
           {evidence && (
             <button
               type="button"

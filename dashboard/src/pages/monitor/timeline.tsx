@@ -33,7 +33,11 @@ export function Timeline({ transitions, more }: { transitions: readonly Transiti
                     {!newer && ' so far'}
                   </span>
                 </p>
-                {transition.reason && <p class="timeline-reason">{transition.reason.message}</p>}
+                {transition.reason && (
+                  <p class="timeline-reason clamp" title={transition.reason.message}>
+                    {transition.reason.message}
+                  </p>
+                )}
                 <p class="dim">
                   <At time={transition.time} />
                 </p>

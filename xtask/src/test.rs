@@ -1,0 +1,193 @@
+//! `cargo xtask test` and `cargo xtask ci`.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::shell::{command, output, root, run, target};
+use crate::{codegen, new_monitor, setup, tidy};
+
+type Group = (&'static str, fn() -> anyhow::Result<()>);
+
+const GROUPS: [Group; 5] = [
+    ("rust", rust),
+    ("dashboard", dashboard),
+    ("e2e", e2e),
+    ("browser", browser),
+    ("new-monitor", new_monitor::try_out),
+];
+
+/// Runs the groups named, or all, and prints the time of each.
+pub(crate) fn test(wanted: &[String]) -> anyhow::Result<()> {
+    if let Some(unknown) = wanted.iter().find(|name| !GROUPS.iter().any(|(known, _)| known == name)) {
+        let known: Vec<&str> = GROUPS.iter().map(|(name, _)| *name).collect();
+        bail!("there is no group `{unknown}`; the groups are {}", known.join(", "));
+    }
+    let mut times = Vec::new();
+    let mut failed = Vec::new();
+    timed("set-up", &mut times, || {
+        setup::for_tests()?;
+        setup::npm()
+    })?;
+    for (name, group) in GROUPS {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        if let Err(error) = timed(name, &mut times, group) {
+            eprintln!("{name}: {error:#}");
+            failed.push(name);
+        }
+    }
+    println!("\ngroup          seconds");
+    for (name, time) in &times {
+        println!(
+            "{name:<14} {:7.1}{}",
+            time.as_secs_f64(),
+            if failed.contains(name) { "  FAILED" } else { "" }
+        );
+    }
+    println!("\n{} passed, {} failed", times.len() - failed.len(), failed.len());
+    if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
+}
+
+fn timed(
+    name: &'static str,
+    times: &mut Vec<(&'static str, Duration)>,
+    work: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    println!("\n== {name}");
+    let clock = stopwatch();
+    let result = work();
+    times.push((name, clock()));
+    result
+}
+
+/// Elapsed time. Nothing here runs on a test clock.
+#[expect(clippy::disallowed_methods, reason = "measures real commands, outside of any runtime")]
+pub(crate) fn stopwatch() -> impl Fn() -> Duration {
+    let started = std::time::Instant::now();
+    move || started.elapsed()
+}
+
+fn rust() -> anyhow::Result<()> {
+    run(&mut command(
+        "cargo",
+        &["test", "--locked", "--workspace", "--exclude", "wise-e2e", "--exclude", "xtask"],
+    ))
+}
+
+fn dashboard() -> anyhow::Result<()> {
+    for script in ["check", "test"] {
+        run(command("npm", &["run", script]).current_dir(root().join("dashboard")).env_remove("NODE_ENV"))?;
+    }
+    Ok(())
+}
+
+fn e2e() -> anyhow::Result<()> {
+    run(&mut command("cargo", &["build", "--locked", "-p", "wise-monitoring"]))?;
+    let binary = target().join("debug/wise-monitoring");
+    run(command("cargo", &["test", "--locked", "-p", "wise-e2e"])
+        .env("WISE_BINARY", binary)
+        .env("WISE_VENV", target().join("venv")))
+}
+
+fn browser() -> anyhow::Result<()> {
+    run(&mut command("cargo", &["build", "--locked", "-p", "wise-monitoring"]))?;
+    let server = Server::start("debug")?;
+    run(command("npm", &["run", "e2e"]).current_dir(root().join("dashboard")).env("BASE_URL", &server.url))
+}
+
+/// Makes the README's screenshot from a server with a few monitors.
+pub(crate) fn screenshot() -> anyhow::Result<()> {
+    setup::for_tests()?;
+    setup::npm()?;
+    run(&mut command("cargo", &["build", "--locked", "-p", "wise-monitoring"]))?;
+    let server = Server::start("debug")?;
+    let picture = root().join("docs/dashboard.png").display().to_string();
+    run(command("npm", &["run", "screenshot", "--", &picture])
+        .current_dir(root().join("dashboard"))
+        .env("BASE_URL", &server.url))
+}
+
+/// A server on a free port with a store of its own.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    pub(crate) fn start(profile: &str) -> anyhow::Result<Self> {
+        Self::start_binary(&target().join(profile).join("wise-monitoring"))
+    }
+
+    pub(crate) fn start_binary(binary: &Path) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut child = Command::new(binary)
+            .current_dir(folder.path())
+            .env("WISE_SERVER__LISTEN", "127.0.0.1:0")
+            .env("WISE_LOG__LEVEL", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("the server does not start")?;
+        let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        let url = lines.map_while(Result::ok).find_map(|line| {
+            line.split_once("is running: ").map(|(_, url)| url.trim().trim_end_matches('/').to_owned())
+        });
+        let url = url.context("the server ended before it was ready")?;
+        Ok(Self { child, url, _folder: folder })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Everything that CI checks.
+pub(crate) fn ci() -> anyhow::Result<()> {
+    setup::for_build()?;
+    run(&mut command("cargo", &["fmt", "--all", "--check"]))?;
+    tidy::tidy()?;
+    run(&mut command(
+        "cargo",
+        &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"],
+    ))?;
+    run(command("cargo", &["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"])
+        .env("RUSTDOCFLAGS", "-D warnings"))?;
+    codegen::codegen(true)?;
+    test(&[])?;
+    readme()
+}
+
+/// Runs the commands of the README that need nothing but a running server, against one.
+fn readme() -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(root().join("README.md"))?;
+    let server = Server::start("debug")?;
+    let mut count = 0;
+    for block in text.split("```sh").skip(1).filter_map(|rest| rest.split("```").next()) {
+        for line in block.replace("\\\n", " ").lines().map(str::trim).filter(|line| line.starts_with("curl "))
+        {
+            let line = line.replace("http://127.0.0.1:8080", &server.url).replacen(
+                "curl ",
+                "curl -fsS --max-time 20 ",
+                1,
+            );
+            let answer = output(&mut command("sh", &["-c", &line]))
+                .with_context(|| format!("a command of the README fails: {line}"))?;
+            println!("{line}\n  {}", answer.chars().take(100).collect::<String>().replace('\n', " "));
+            count += 1;
+        }
+    }
+    if count == 0 {
+        bail!("the README shows no curl command");
+    }
+    println!("{count} commands of the README work");
+    Ok(())
+}
