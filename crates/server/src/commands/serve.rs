@@ -1,5 +1,6 @@
 //! `wise-monitoring serve`: watches, and serves the API and the dashboard.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -202,14 +203,14 @@ fn welcome(settings: &Settings, bound: &[SocketAddr], monitors: usize, has_egres
         );
     }
     if let Some(address) = bound.first() {
-        println!("\n  wise-monitoring is running: http://{address}{base}/\n");
-        println!("  add a website in the browser, or with");
-        println!(
-            "    curl -X POST http://{address}{base}/api/v1/monitors -H 'Content-Type: application/json' \\"
+        let url = format!("http://{address}{base}");
+        let body = r#"{"name": "example", "kind": "website", "settings": {"url": "https://example.com/"}}"#;
+        let text = format!(
+            "\n  wise-monitoring is running: {url}/\n\n  add a website in the browser, or with\n    \
+             curl -X POST {url}/api/v1/monitors -H 'Content-Type: application/json' \\\n      -d '{body}'\n  \
+             stop it with Ctrl-C\n\n"
         );
-        println!(
-            "      -d '{{\"name\": \"example\", \"kind\": \"website\", \"settings\": {{\"url\": \"https://example.com/\"}}}}'"
-        );
-        println!("  stop it with Ctrl-C\n");
+        // Whoever started us may have closed our output; that is no reason to stop watching.
+        std::io::stdout().write_all(text.as_bytes()).ok();
     }
 }

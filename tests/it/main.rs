@@ -1,0 +1,12 @@
+//! End to end: the real binary against real servers.
+
+#![expect(clippy::unwrap_used, reason = "a test that finds something else than it wants fails at once")]
+
+mod command_line;
+mod definitions;
+mod exposition;
+mod isolation;
+mod lifecycle;
+mod own_trouble;
+mod secrets;
+mod store;
