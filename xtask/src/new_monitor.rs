@@ -129,7 +129,7 @@ pub(crate) fn try_out() -> anyhow::Result<()> {
         bail!("a new monitor changed more than it may: {}", stray.join(", "));
     }
     run(&mut in_copy("cargo", &["fmt", "--check", "-p", "wise-monitor-throwaway"]))?;
-    run(&mut in_copy("cargo", &["test", "-p", "wise-monitor-throwaway", "-p", "wise-all-monitors"]))?;
+    run(&mut in_copy("cargo", &["test", "-p", "wise-monitor-throwaway", "-p", "wise-monitoring"]))?;
     let binary = target().join("new-monitor-target/debug/wise-monitoring");
     listed(&binary)?;
     println!("a new monitor changes {} files and is listed by the program", changed.lines().count());

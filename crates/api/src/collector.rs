@@ -110,12 +110,15 @@ impl fmt::Debug for Monitors {
     }
 }
 
+/// Labels and value of a reading.
+type Sample = (Vec<(String, String)>, f64);
+
 /// Labels of a monitor: names may change, so the id is there too.
 type MonitorLabels = [(&'static str, String); 3];
 
 impl Collector for Monitors {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let mut readings: BTreeMap<String, Vec<(MonitorLabels, f64)>> = BTreeMap::new();
+        let mut readings: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
         let mut states: Vec<(MonitorLabels, Status, bool)> = Vec::new();
         self.overview.for_each(|item| {
             let labels = [
@@ -126,8 +129,11 @@ impl Collector for Monitors {
             states.push((labels.clone(), item.status, item.down));
             // A monitor that is not checked has no readings now: the last ones would look alive.
             if matches!(item.status, Status::Healthy | Status::Degraded | Status::Unhealthy) {
-                for (metric, value) in &item.readings {
-                    readings.entry(metric.clone()).or_default().push((labels.clone(), *value));
+                for reading in item.readings.iter().flat_map(|(_, readings)| readings) {
+                    let Some(value) = reading.value.number() else { continue };
+                    let own = labels.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+                    let all = own.chain(reading.labels.pairs().iter().cloned()).collect();
+                    readings.entry(reading.metric.name().to_owned()).or_default().push((all, value));
                 }
             }
         });

@@ -3,6 +3,7 @@
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{HOST, ORIGIN};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
@@ -34,9 +35,13 @@ impl HostRules {
 /// # Errors
 /// Those of the inner service.
 pub(crate) async fn refuse_foreign(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    // RFC 9110, section 9.3.2: HEAD is GET without the body, which the connection leaves out by itself.
+    if *request.method() == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
     let rules = request.app_data::<web::Data<HostRules>>().cloned();
     let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or(""));
     let host = header(HOST).unwrap_or("");

@@ -66,7 +66,7 @@ impl Catalog {
         let day = now.minus(Duration::from_secs(86_400));
         let mut states = store.states(None, day)?;
         let count = definitions.len();
-        let mut gaps = Vec::new();
+        let (mut gaps, mut ready) = (Vec::new(), Vec::new());
         for mut definition in definitions {
             let id = definition.id;
             let plugin = self.parts.registry.plugin(&definition.spec.kind).unwrap_or(&MISSING_PLUGIN);
@@ -83,14 +83,12 @@ impl Catalog {
             let last = last_states.get(&id);
             let checks = last_checks.get(&id).cloned().unwrap_or_default();
             let gap = last.and_then(|last| gap(&definition, plugin, last, &checks, alive, now));
-            let restored = last.map(|last| Restored {
-                status: gap.as_ref().map_or(last.status, |gap| gap.to),
-                since: gap.as_ref().map_or(last.since, |gap| gap.time),
-                reason: gap.as_ref().map_or(last.reason.clone(), |gap| gap.reason.clone()),
-                was_down: last.was_down,
-                last_checks: checks,
-            });
-            self.put_in_force(definition, plugin, monitor, restored, StartMode::Spread);
+            let interval = definition
+                .spec
+                .schedules(plugin)
+                .first()
+                .map_or_else(Duration::default, |first| first.interval);
+            self.parts.overview.define(&definition, interval, plugin.headline);
             if let Some(last) = last {
                 let down = last.was_down && last.status == Status::Unhealthy;
                 let states = states
@@ -99,15 +97,21 @@ impl Catalog {
                     .into_iter()
                     .map(|(time, s, d)| (time, UptimeState::of(s, d)));
                 let beats = self.last_hour(id, plugin, now).unwrap_or_default();
-                self.parts.overview.restore(
-                    id,
-                    (last.status, down, last.since, last.reason.clone()),
-                    states,
-                    beats,
-                );
+                let last_check = checks.get(ProbeSpec::AVAILABILITY).copied();
+                let status = (last.status, down, last.since, last.reason.clone());
+                self.parts.overview.restore(id, status, last_check, states, beats);
             }
+            let restored = last.map(|last| Restored {
+                status: gap.as_ref().map_or(last.status, |gap| gap.to),
+                since: gap.as_ref().map_or(last.since, |gap| gap.time),
+                reason: gap.as_ref().map_or(last.reason.clone(), |gap| gap.reason.clone()),
+                was_down: last.was_down,
+                last_checks: checks,
+            });
             gaps.extend(gap);
+            ready.push((definition, plugin, monitor, restored));
         }
+        // The gaps go first: a check that is made from here on must not be overtaken by the past.
         if !gaps.is_empty() {
             tracing::info!(
                 "{} monitors were not watched while the server was stopped: marked as unknown",
@@ -115,6 +119,9 @@ impl Catalog {
             );
             // The writer has just been started: it takes this.
             self.parts.recorder.send(Verdicts { records: Vec::new(), transitions: gaps }).ok();
+        }
+        for (definition, plugin, monitor, restored) in ready {
+            self.put_in_force(definition, plugin, monitor, restored, StartMode::Spread);
         }
         Ok(count)
     }

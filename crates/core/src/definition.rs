@@ -74,7 +74,7 @@ pub enum ManagedBy {
 }
 
 /// What somebody writes to have something watched, in the API and in files alike.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MonitorSpec {
     /// Unique name, for people.
@@ -116,6 +116,16 @@ pub struct MonitorSpec {
     /// Other thresholds, by metric.
     #[serde(default)]
     pub thresholds: BTreeMap<String, ThresholdOverride>,
+}
+
+impl std::fmt::Debug for MonitorSpec {
+    /// Without the settings, which hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MonitorSpec")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Another schedule for a probe.

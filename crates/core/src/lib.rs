@@ -34,7 +34,7 @@ pub use record::{CheckRecord, Reason, Transition};
 pub use registry::{Registry, RegistryError};
 pub use report::{Absent, Failure, FoundMetric, Labels, MetricRef, Reading, ReadingValue, Report};
 pub use secret::{MASK, Masker, Secret, SecretLookup, SecretSource, UnresolvedSecret};
-pub use settings::{SealError, SettingsSchema};
+pub use settings::{SealError, SettingsSchema, is_secret_header};
 pub use status::Status;
 pub use threshold::{Severity, Threshold};
 

@@ -123,7 +123,8 @@ pub struct ProbeSpec {
     pub title: &'static str,
     /// How often it runs unless the definition says otherwise.
     pub interval: Duration,
-    /// Its deadline unless the definition says otherwise.
+    /// Its deadline unless the definition says otherwise. For availability the deadline is the smaller of 10 s and
+    /// the interval instead, whatever the plugin says here.
     pub timeout: Duration,
 }
 

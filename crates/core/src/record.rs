@@ -35,6 +35,8 @@ pub struct CheckRecord {
     pub facts: Vec<(&'static str, String)>,
     /// When the probe's next check is due.
     pub next: Option<Timestamp>,
+    /// Why the monitor has this status.
+    pub reason: Option<Reason>,
 }
 
 /// Why a monitor has the status it has.
@@ -75,7 +77,7 @@ pub struct Transition {
     pub monitor: MonitorId,
     /// When the change happened.
     pub time: Timestamp,
-    /// The status before; `None` at the first.
+    /// The status before: unknown at a monitor's first check, `None` when there was none at all.
     pub from: Option<Status>,
     /// The status after.
     pub to: Status,

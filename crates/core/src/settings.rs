@@ -6,9 +6,9 @@ use crate::fields::{FieldError, FieldErrors};
 use crate::secret::MASK;
 
 /// Header names whose values are secrets, in lower case.
-const SECRET_HEADERS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+const SECRET_HEADERS: [&str; 2] = ["cookie", "set-cookie"];
 /// Parts of a header's name that make its value a secret.
-const SECRET_PARTS: [&str; 5] = ["token", "secret", "password", "api-key", "apikey"];
+const SECRET_PARTS: [&str; 6] = ["token", "secret", "password", "api-key", "apikey", "authorization"];
 /// The key of a sealed value in the store.
 const SEALED: &str = "$sealed";
 
@@ -22,6 +22,9 @@ enum Mark {
     /// The values of headers that authenticate.
     Headers,
 }
+
+/// Called with the path, the kind and the value of each marked place.
+type Visit<'a> = &'a mut dyn FnMut(&[Step], Mark, &mut Value);
 
 /// A sealed value could not be opened, or sealed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,11 +58,19 @@ impl SettingsSchema {
     /// is never sent to a new place.
     pub fn unmask(&self, settings: &mut Value, stored: Option<&Value>) -> Result<(), FieldErrors> {
         let mut errors = FieldErrors::default();
+        let moved = self.has_moved(settings, stored);
         self.visit(settings, &mut |path, value| {
             let Value::String(text) = value else { return };
             let old = stored.and_then(|stored| at_path(stored, path)).and_then(Value::as_str);
             if text == MASK {
                 match old {
+                    Some(_) if moved => errors.push(
+                        FieldError::new(
+                            format!("settings{}", dotted(path)),
+                            "a URL leads to another host now, and a stored secret is not sent to another host",
+                        )
+                        .cure("give the secret again"),
+                    ),
                     Some(old) => *text = old.to_owned(),
                     None => errors.push(
                         FieldError::new(
@@ -86,6 +97,25 @@ impl SettingsSchema {
             }
         });
         errors.into_result()
+    }
+
+    /// Whether a URL of the settings leads to another host than the stored one.
+    fn has_moved(&self, settings: &Value, stored: Option<&Value>) -> bool {
+        let Some(stored) = stored else { return false };
+        let mut moved = false;
+        self.walk(
+            &self.schema,
+            &mut settings.clone(),
+            &mut Vec::new(),
+            &mut |path, mark, value| {
+                if mark == Mark::Url && value.is_string() {
+                    let old = at_path(stored, path).and_then(Value::as_str).and_then(host_of);
+                    moved |= old != value.as_str().and_then(host_of);
+                }
+            },
+            0,
+        );
+        moved
     }
 
     /// Replaces secrets by what `seal` makes of them, for the store.
@@ -156,37 +186,29 @@ impl SettingsSchema {
 
     /// Calls `f` with each text that is, or holds, a secret.
     fn visit(&self, settings: &mut Value, f: &mut dyn FnMut(&[Step], &mut Value)) {
-        let mut path = Vec::new();
-        self.walk(&self.schema, settings, &mut path, f, 0);
+        let visit = &mut |path: &[Step], mark: Mark, value: &mut Value| {
+            // A URL without a password holds nothing to hide.
+            if mark != Mark::Url || value.as_str().is_some_and(|text| url_password(text).is_some()) {
+                f(path, value);
+            }
+        };
+        self.walk(&self.schema, settings, &mut Vec::new(), visit, 0);
     }
 
-    fn walk(
-        &self,
-        schema: &Value,
-        value: &mut Value,
-        path: &mut Vec<Step>,
-        f: &mut dyn FnMut(&[Step], &mut Value),
-        depth: usize,
-    ) {
+    fn walk(&self, schema: &Value, value: &mut Value, path: &mut Vec<Step>, f: Visit<'_>, depth: usize) {
         // Schemas may refer to themselves; settings nest far less deeply than this.
         if depth > 64 {
             return;
         }
         match mark(schema) {
-            Some(Mark::Secret) if value.is_string() => return f(path, value),
-            Some(Mark::Secret) => return,
-            Some(Mark::Url) => {
-                if value.as_str().is_some_and(|text| url_password(text).is_some()) {
-                    f(path, value);
-                }
-                return;
-            }
+            Some(Mark::Secret) if !value.is_string() => return,
+            Some(mark @ (Mark::Secret | Mark::Url)) => return f(path, mark, value),
             Some(Mark::Headers) => {
                 if let Value::Object(map) = value {
                     for (name, item) in map.iter_mut() {
                         if item.is_string() && is_secret_header(name) {
                             path.push(Step::Key(name.clone()));
-                            f(path, item);
+                            f(path, Mark::Headers, item);
                             path.pop();
                         }
                     }
@@ -280,7 +302,8 @@ fn masked(value: &Value) -> Option<String> {
     }
 }
 
-fn is_secret_header(name: &str) -> bool {
+/// Whether the value of a header of this name is a secret: it authenticates, by its name.
+pub fn is_secret_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRET_HEADERS.contains(&name.as_str()) || SECRET_PARTS.iter().any(|part| name.contains(part))
 }

@@ -29,6 +29,8 @@ pub struct StatusEngine {
     crossed: FxHashMap<(String, Labels), Crossed>,
 
     status: Status,
+    /// Whether the last change said that the monitor was down.
+    shown_down: bool,
     since: Timestamp,
     reason: Option<Reason>,
 }
@@ -73,6 +75,7 @@ impl StatusEngine {
             others: vec![(0, None); plugin.probes.len()],
             crossed: FxHashMap::default(),
             status: Status::Unknown,
+            shown_down: false,
             since: now,
             reason: None,
         }
@@ -88,6 +91,15 @@ impl StatusEngine {
             self.is_down = true;
             self.is_failing = true;
             self.recent = (1 << self.window) - 1;
+            self.shown_down = self.down();
+        }
+    }
+
+    /// Takes over what another engine of the same monitor knew, so that a change of its definition forgets nothing.
+    pub fn succeed(&mut self, old: Self) {
+        self.restore(old.status, old.since, old.reason, old.is_down);
+        if std::ptr::eq(self.plugin, old.plugin) {
+            self.crossed = old.crossed;
         }
     }
 
@@ -207,8 +219,10 @@ impl StatusEngine {
                 Some(crossed) => {
                     crossed.value = value;
                     crossed.bound = bound;
-                    let count =
-                        if crossed.wanted.0 == asked { crossed.wanted.1.saturating_add(1) } else { 1 };
+                    // Warning and critical in turn are both beyond: they count together.
+                    let goes_on = crossed.wanted.0 == asked
+                        || (crossed.wanted.0 > crossed.severity && asked > crossed.severity);
+                    let count = if goes_on { crossed.wanted.1.saturating_add(1) } else { 1 };
                     crossed.wanted = (asked, count);
                     // Getting better counts at once: the hysteresis has already asked for a margin.
                     if asked < crossed.severity || count >= threshold.checks {
@@ -270,10 +284,13 @@ impl StatusEngine {
 
     fn set(&mut self, status: Status, reason: Option<Reason>, time: Timestamp) -> Option<Status> {
         self.reason = reason;
-        if status == self.status {
+        if status == self.status && self.down() == self.shown_down {
             return None;
         }
         let before = std::mem::replace(&mut self.status, status);
+        // Unhealthy by a threshold and unhealthy because it is down differ in what counts against uptime: going from
+        // one to the other is a change, though the status stays.
+        self.shown_down = self.down();
         self.since = time;
         Some(before)
     }

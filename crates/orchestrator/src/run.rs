@@ -87,6 +87,7 @@ pub struct Orchestrator {
     stats: Arc<SchedulerStats>,
     hosts: Arc<Hosts>,
     grace: Duration,
+    epoch: Instant,
     stopping: AtomicBool,
 }
 
@@ -151,7 +152,14 @@ impl Orchestrator {
                 .spawn(move || runtime.block_on(shard.run(inbox)))?;
             shards.push(ShardHandle { commands, pulse, thread: Mutex::new(Some(thread)) });
         }
-        Ok(Self { shards, stats, hosts, grace: config.shutdown_grace, stopping: AtomicBool::new(false) })
+        Ok(Self {
+            shards,
+            stats,
+            hosts,
+            grace: config.shutdown_grace,
+            epoch,
+            stopping: AtomicBool::new(false),
+        })
     }
 
     fn shard(&self, id: MonitorId) -> &ShardHandle {
@@ -202,7 +210,10 @@ impl Orchestrator {
     pub fn is_moving(&self) -> bool {
         !self.stopping.load(Ordering::Relaxed)
             && self.shards.iter().all(|shard| !shard.pulse.ended.load(Ordering::Relaxed))
-            && self.stalled_shards(&mut vec![u64::MAX; self.shards.len()]).is_empty()
+            && self.shards.iter().all(|shard| {
+                let beat = Duration::from_micros(shard.pulse.beat.load(Ordering::Relaxed));
+                self.epoch.elapsed().saturating_sub(beat) < STALL * 2
+            })
     }
 
     /// Shards whose pulse is the same as in `seen`, which is brought up to date.

@@ -64,8 +64,10 @@ struct Entry {
 struct Slot {
     schedule: ProbeSchedule,
     probe: Option<Box<dyn Probe>>,
-    /// The tick that is next, or that runs now.
+    /// The tick that is next: a regular one, a retry, or one after a back-off.
     due: Instant,
+    /// The regular tick that is next. Retries do not move it.
+    regular: Instant,
     state: SlotState,
     final_failures: u32,
     /// Class and code of the last failure: evidence is kept when they change.
@@ -240,17 +242,12 @@ impl Shard {
         let generation = self.next_generation;
         let mut engine = StatusEngine::new(&definition.spec, plugin, time);
         let old = self.entries.remove(&id);
-        if let Some(old) = &old {
-            engine.restore(
-                old.engine.status(),
-                old.engine.since(),
-                old.engine.reason().cloned(),
-                old.engine.down(),
-            );
+        let is_known = old.is_some() || restored.is_some();
+        if let Some(old) = old {
+            engine.succeed(old.engine);
         } else if let Some(restored) = &restored {
             engine.restore(restored.status, restored.since, restored.reason.clone(), restored.was_down);
         }
-        let is_known = old.is_some() || restored.is_some();
         let wanted = match (&monitor, definition.spec.enabled) {
             (_, false) => Some((Status::Paused, None)),
             (Err(errors), true) => {
@@ -291,7 +288,16 @@ impl Shard {
                     }
                 };
                 let state = if runs && schedule.enabled { SlotState::Scheduled } else { SlotState::Off };
-                Slot { schedule, probe: None, due: now + delay, state, final_failures: 0, last_failure: None }
+                let due = now + delay;
+                Slot {
+                    schedule,
+                    probe: None,
+                    due,
+                    regular: due,
+                    state,
+                    final_failures: 0,
+                    last_failure: None,
+                }
             })
             .collect::<Vec<_>>();
         for (index, slot) in slots.iter().enumerate() {
@@ -306,7 +312,7 @@ impl Shard {
     fn check_now(&mut self, id: MonitorId, reply: oneshot::Sender<CheckOutcome>) {
         let Some(entry) = self.entries.get(&id) else { return };
         let Some(probe) =
-            entry.monitor.as_ref().and_then(|monitor| monitor.probe(entry.plugin.probes[0].name))
+            entry.monitor.as_deref().and_then(|monitor| make_probe(monitor, entry.plugin.probes[0].name))
         else {
             return;
         };
@@ -396,19 +402,30 @@ impl Shard {
     fn start(&mut self, id: MonitorId, index: usize, now: Instant, pass: Option<Pass>) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let (generation, slot) = (entry.generation, &mut entry.slots[index]);
-        let probe = slot.probe.take().or_else(|| entry.monitor.as_ref()?.probe(slot.schedule.probe.name));
+        let probe =
+            slot.probe.take().or_else(|| make_probe(entry.monitor.as_deref()?, slot.schedule.probe.name));
         let Some(probe) = probe else {
-            slot.state = SlotState::Off;
+            let text = "the monitor makes no probe of this name, or panicked over it";
+            self.dropped(id, index, Failure::new(&common::INTERNAL, text).code("no_probe"));
+            self.schedule_next(id, index, now, false);
             return;
         };
         slot.state = SlotState::Running(false);
         self.stats.observe_delay(now.saturating_duration_since(slot.due));
         // The tick after this one goes onto the heap now, so that a check that overruns it is noticed.
-        let (next, lost) = next_tick(slot.due, slot.schedule.interval, now);
+        let (next, lost) = if slot.regular > now {
+            (slot.regular, 0)
+        } else {
+            next_tick(slot.regular, slot.schedule.interval, now)
+        };
         let timeout = slot.schedule.timeout;
-        slot.due = next;
-        self.stats.dropped.fetch_add(lost, Ordering::Relaxed);
+        (slot.due, slot.regular) = (next, next);
         self.ticks.push(Reverse(Tick { due: next, id, slot: index, generation }));
+        if lost > 0 {
+            self.stats.dropped.fetch_add(lost, Ordering::Relaxed);
+            let text = format!("{lost} checks were due and not made: the monitoring was too busy");
+            self.dropped(id, index, Failure::new(&common::DROPPED_TICK, text).code("late"));
+        }
         self.scheduled_running += 1;
         self.spawn(id, index, generation, probe, timeout, pass, false, Kind::Scheduled);
     }
@@ -509,6 +526,7 @@ impl Shard {
             readings: ended.report.readings,
             facts: ended.report.facts,
             next: Some(self.clock.now().plus(next)),
+            reason: entry.engine.reason().cloned(),
         };
         if let Some(from) = evaluation.changed_from {
             let transition = Transition {
@@ -544,6 +562,7 @@ impl Shard {
         let (interval, generation) = (slot.schedule.interval, entry.generation);
         if final_failures > 0 {
             slot.due = now + back_off(interval, final_failures);
+            slot.regular = slot.due;
             self.ticks.push(Reverse(Tick { due: slot.due, id, slot: index, generation }));
         } else if overrun {
             // Its tick has come while the check before ran.
@@ -570,11 +589,11 @@ impl Shard {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let generation = entry.generation;
         let slot = &mut entry.slots[index];
-        let (next, lost) = next_tick(slot.due, slot.schedule.interval, now);
+        let (next, lost) = next_tick(slot.regular, slot.schedule.interval, now);
         if count_lost {
             self.stats.dropped.fetch_add(lost.saturating_add(1), Ordering::Relaxed);
         }
-        slot.due = next;
+        (slot.due, slot.regular) = (next, next);
         slot.state = SlotState::Scheduled;
         self.ticks.push(Reverse(Tick { due: next, id, slot: index, generation }));
     }
@@ -597,6 +616,7 @@ impl Shard {
             readings: Vec::new(),
             facts: Vec::new(),
             next: None,
+            reason: entry.engine.reason().cloned(),
         };
         if let Some(from) = evaluation.changed_from {
             let reason = entry.engine.reason().cloned();
@@ -665,6 +685,11 @@ impl Shard {
     }
 }
 
+/// A plugin's mistake must not end the thread that all its neighbours run on.
+fn make_probe(monitor: &dyn Monitor, name: &str) -> Option<Box<dyn Probe>> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| monitor.probe(name))).ok().flatten()
+}
+
 /// The record of a check that belongs to no monitor: its status is what this check alone says.
 fn try_out_record(id: MonitorId, probe: &'static str, started: Timestamp, ended: Ended) -> CheckRecord {
     let fault = ended.report.failure.as_ref().map(|failure| failure.class.fault);
@@ -686,5 +711,6 @@ fn try_out_record(id: MonitorId, probe: &'static str, started: Timestamp, ended:
         readings: ended.report.readings,
         facts: ended.report.facts,
         next: None,
+        reason: None,
     }
 }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use wise_core::{
-    CheckRecord, Clock, MonitorDefinition, MonitorId, ProbeSpec, Reason, Status, Timestamp, Transition,
+    CheckRecord, Clock, MonitorDefinition, MonitorId, ProbeSpec, Reading, Reason, Status, Timestamp,
+    Transition,
 };
 
 use crate::uptime::{UptimeState, uptime};
@@ -47,8 +48,8 @@ pub struct OverviewItem {
     pub latency_ms: Option<f64>,
     /// Facts, the newest value of each.
     pub facts: BTreeMap<String, String>,
-    /// The last readings by metric, for metrics without labels.
-    pub readings: BTreeMap<String, f64>,
+    /// The readings of each probe's last check.
+    pub readings: Vec<(&'static str, Vec<Reading>)>,
     /// Up ÷ (up + down) of the last 24 hours.
     pub uptime_24h: Option<f64>,
     /// The heartbeat bar, oldest first: a letter a bucket.
@@ -162,6 +163,7 @@ impl Overview {
         &self,
         id: MonitorId,
         status: (Status, bool, Timestamp, Option<Reason>),
+        last_check: Option<Timestamp>,
         states: impl IntoIterator<Item = (Timestamp, UptimeState)>,
         checks: impl IntoIterator<Item = (Timestamp, Status, bool, Option<f64>)>,
     ) {
@@ -169,6 +171,7 @@ impl Overview {
         let Some(live) = state.monitors.get_mut(&id) else { return };
         (live.item.status, live.item.down, live.item.since, live.item.reason) = status;
         live.states = states.into_iter().collect();
+        live.item.last_check = last_check;
         for (time, status, failed, latency) in checks {
             live.beat(time, letter(status, failed), latency);
             live.item.last_check = live.item.last_check.max(Some(time));
@@ -280,7 +283,7 @@ impl Live {
             next_check: None,
             latency_ms: None,
             facts: BTreeMap::new(),
-            readings: BTreeMap::new(),
+            readings: Vec::new(),
             uptime_24h: None,
             beats: String::new(),
             latency: Vec::new(),
@@ -300,20 +303,16 @@ impl Live {
         let is_availability = record.probe == ProbeSpec::AVAILABILITY;
         let mut latency = None;
         for reading in &record.readings {
-            let Some(value) = reading.value.number() else { continue };
-            let name = reading.metric.name();
-            if name == self.headline {
-                latency = Some(value);
-            }
-            if reading.labels.is_empty() {
-                match self.item.readings.get_mut(name) {
-                    Some(known) => *known = value,
-                    None => {
-                        self.item.readings.insert(name.to_owned(), value);
-                    }
-                }
+            if reading.metric.name() == self.headline {
+                latency = reading.value.number();
             }
         }
+        // The last check's readings and no others: what it could not measure is absent, and not as it was.
+        match self.item.readings.iter_mut().find(|(probe, _)| *probe == record.probe) {
+            Some((_, known)) => known.clone_from(&record.readings),
+            None => self.item.readings.push((record.probe, record.readings.clone())),
+        }
+        self.item.reason.clone_from(&record.reason);
         for (name, value) in &record.facts {
             self.item.facts.insert((*name).to_owned(), value.clone());
         }
@@ -449,6 +448,7 @@ mod tests {
             readings: if failed { vec![] } else { vec![Reading::exact(&TOTAL, seconds)] },
             facts: vec![],
             next: None,
+            reason: None,
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use wise_core::{CheckRecord, Clock, Transition};
 
 use crate::error::StoreError;
@@ -16,6 +16,8 @@ use crate::ports::Store;
 /// How long results are gathered before they are written together: with the 100 ms that they wait in the
 /// orchestrator, results are on the disk a quarter of a second after the check.
 const GATHER: Duration = Duration::from_millis(100);
+/// With nothing to write, house-keeping is done this often.
+const IDLE: Duration = Duration::from_secs(1);
 /// A batch this large is written at once.
 const ENOUGH: usize = 4000;
 /// Batches that may wait for the writer.
@@ -180,12 +182,19 @@ struct Writer {
 impl Writer {
     fn run(mut self, messages: &Receiver<Message>) {
         loop {
-            let is_open = self.gather(messages);
+            let mut is_open = self.gather(messages);
             if !self.write() && is_open {
-                self.wait_for_store(messages);
+                is_open = self.wait_for_store(messages);
             }
             self.house_keeping();
             if !is_open {
+                // What came in while the store rested has one more chance.
+                if !self.write() {
+                    let (records, transitions) = (self.records.len(), self.transitions.len());
+                    tracing::error!(
+                        "{records} results and {transitions} changes of status are lost: the store cannot be written"
+                    );
+                }
                 return;
             }
         }
@@ -193,19 +202,25 @@ impl Writer {
 
     /// Takes in what comes until it is time to write; false when it was the last.
     fn gather(&mut self, messages: &Receiver<Message>) -> bool {
-        let mut window = Duration::from_secs(1);
+        // The window begins with the first verdict and is not moved by later ones: it bounds what a crash can take.
+        let mut window = crossbeam_channel::after(IDLE);
+        let mut is_first = true;
         loop {
-            match messages.recv_timeout(window) {
-                Ok(Message::Verdicts(verdicts)) => {
-                    self.take(verdicts);
-                    // A change of status is not kept waiting.
-                    if !self.transitions.is_empty() || self.records.len() >= ENOUGH {
-                        return true;
+            crossbeam_channel::select! {
+                recv(window) -> _ => return true,
+                recv(messages) -> message => match message {
+                    Ok(Message::Verdicts(verdicts)) => {
+                        self.take(verdicts);
+                        // A change of status is not kept waiting.
+                        if !self.transitions.is_empty() || self.records.len() >= ENOUGH {
+                            return true;
+                        }
+                        if std::mem::take(&mut is_first) {
+                            window = crossbeam_channel::after(GATHER);
+                        }
                     }
-                    window = GATHER;
-                }
-                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => return false,
-                Err(RecvTimeoutError::Timeout) => return true,
+                    Ok(Message::Close) | Err(_) => return false,
+                },
             }
         }
     }
@@ -250,9 +265,9 @@ impl Writer {
         }
         if !published.records.is_empty() || !published.transitions.is_empty() {
             (self.listener)(&published);
-        }
-        if is_stored {
-            self.recovered();
+            if is_stored {
+                self.recovered();
+            }
         }
         is_stored
     }
@@ -276,15 +291,15 @@ impl Writer {
         }
     }
 
-    /// Goes on taking in while the store rests.
-    fn wait_for_store(&mut self, messages: &Receiver<Message>) {
+    /// Goes on taking in while the store rests; false when that was the last.
+    fn wait_for_store(&mut self, messages: &Receiver<Message>) -> bool {
         let until = crossbeam_channel::after(RETRY);
         loop {
             crossbeam_channel::select! {
-                recv(until) -> _ => return,
+                recv(until) -> _ => return true,
                 recv(messages) -> message => match message {
                     Ok(Message::Verdicts(verdicts)) => self.take(verdicts),
-                    Ok(Message::Close) | Err(_) => return,
+                    Ok(Message::Close) | Err(_) => return false,
                 },
             }
         }

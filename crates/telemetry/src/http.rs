@@ -91,7 +91,6 @@ pub async fn track(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    // std's clock: a paused test clock would show no time at all here.
     let started = actix_web::rt::time::Instant::now();
     let id = RequestId(request_id(&request).into());
     request.extensions_mut().insert(id.clone());

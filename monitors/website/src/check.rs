@@ -164,8 +164,6 @@ impl AvailabilityProbe {
                 report.push(&metrics::ALL[metrics::BODY], course.last.body.bytes.len() as f64);
             }
             report.push(&metrics::ALL[metrics::STATUS], f64::from(head.status));
-        }
-        if !course.hops.is_empty() {
             report.push(&metrics::ALL[metrics::REDIRECTS], course.hops.len() as f64);
         }
         let expires =

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wise_core::{BuildContext, FieldErrors, Monitor, MonitorSettings, Secret};
 
@@ -16,8 +16,8 @@ use crate::target::{Website, WebsiteMonitor};
 /// Default for `max_body_bytes`.
 const DEFAULT_BODY: u64 = 1024 * 1024;
 
-/// What to request and what to expect.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+/// What to request and what to expect. Not `Debug`: URLs may hold passwords.
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebsiteSettings {
     /// Address of the page, http or https. A user name and password in it are sent as basic authentication.
@@ -92,7 +92,7 @@ pub struct WebsiteSettings {
 }
 
 /// A request method.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     #[default]
@@ -127,7 +127,7 @@ pub enum Auth {
 }
 
 /// TLS settings.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     /// Refuse certificates that are expired, for another host, or signed by nobody we trust.
@@ -155,7 +155,7 @@ impl Default for Tls {
 }
 
 /// HTTP versions to offer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum HttpVersion {
     /// What the server prefers.
     #[default]
@@ -170,7 +170,7 @@ pub enum HttpVersion {
 }
 
 /// Which addresses to use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IpVersion {
     /// Both, IPv6 first.

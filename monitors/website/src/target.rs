@@ -6,11 +6,13 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method};
 use tokio::sync::OnceCell;
 use url::Url;
-use wise_core::{BuildContext, FieldError, FieldErrors, Masker, Monitor, Probe, ProbeSpec, Secret};
+use wise_core::{
+    BuildContext, FieldError, FieldErrors, Masker, Monitor, Probe, ProbeSpec, Secret, is_secret_header,
+};
 use wise_net::{Alpn, ClientIdentity, IpPreference, Net, TlsOptions};
 
 use crate::assertion::Check;
@@ -78,7 +80,10 @@ impl Website {
         }
         let body = match settings.body.as_ref().map(|body| body.resolve(cx.secrets())) {
             None => None,
-            Some(Ok(body)) => Some(Bytes::from(body.as_bytes().to_vec())),
+            Some(Ok(body)) => {
+                mask_body(&body, &mut masker);
+                Some(Bytes::from(body.as_bytes().to_vec()))
+            }
             Some(Err(error)) => {
                 errors.push(FieldError::new("body", error.to_string()));
                 None
@@ -283,7 +288,7 @@ fn add_header(
     let mut header = HeaderValue::from_str(&text)
         .map_err(|_| FieldError::new(name, "the value holds characters that a header cannot carry"))?;
     let is_reference = !matches!(value.source(), wise_core::SecretSource::Text(_));
-    if is_reference || is_credential(&parsed) {
+    if is_reference || is_secret_header(parsed.as_str()) {
         masker.add(&text);
         // The scheme before a token is no secret, and the token alone may turn up elsewhere.
         if let Some((_, token)) = text.split_once(' ') {
@@ -295,15 +300,6 @@ fn add_header(
     }
     headers.insert(parsed, header);
     Ok(())
-}
-
-fn is_credential(name: &HeaderName) -> bool {
-    let text = name.as_str();
-    *name == AUTHORIZATION
-        || *name == COOKIE
-        || ["token", "secret", "password", "api-key", "apikey", "authorization"]
-            .iter()
-            .any(|part| text.contains(part))
 }
 
 fn add_auth(
@@ -354,6 +350,28 @@ pub(crate) fn basic(username: &str, password: &str, masker: &mut Masker) -> Stri
     masker.add(password);
     masker.add(&encoded);
     format!("Basic {encoded}")
+}
+
+/// A server may echo a body whole or in parts: each value in a form or in JSON is masked by itself too.
+fn mask_body(body: &str, masker: &mut Masker) {
+    masker.add(body);
+    for pair in body.split('&') {
+        if let Some((_, value)) = pair.split_once('=') {
+            masker.add(value);
+            masker.add(&percent_decode(&value.replace('+', " ")));
+        }
+    }
+    if let Ok(json) = serde_json::from_str::<serde_json::Value>(body) {
+        let mut left = vec![&json];
+        while let Some(value) = left.pop() {
+            match value {
+                serde_json::Value::String(text) => masker.add(text),
+                serde_json::Value::Array(items) => left.extend(items),
+                serde_json::Value::Object(map) => left.extend(map.values()),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// Decodes `%41`; what is no valid escape stays as it is.

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, put, web};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use wise_catalog::{Catalog, CatalogEntry};
-use wise_core::{FieldError, Status};
+use wise_core::{FieldError, MonitorId, Status};
 use wise_storage::Overview;
 
 use super::{blocking, monitor_id};
@@ -58,7 +58,7 @@ fn expected(request: &HttpRequest) -> Result<Option<u64>, Problem> {
     })
 }
 
-/// Monitors, in the order in which they were made.
+/// Monitors, in the order of their ids: those made through the API in the order in which they were made.
 #[utoipa::path(
     tag = "monitors",
     params(ListParams),
@@ -72,7 +72,7 @@ pub(crate) async fn list_monitors(
     overview: web::Data<Overview>,
 ) -> Result<HttpResponse, Problem> {
     let limit = cursor::limit(params.limit)?;
-    let after = params.cursor.as_deref().map(monitor_id).transpose()?;
+    let after = cursor::read::<MonitorId>(params.cursor.as_deref())?;
     let status = params
         .status
         .as_deref()
@@ -225,7 +225,7 @@ pub(crate) async fn patch_monitor(
     Ok(answer(HttpResponse::Ok(), &catalog, &overview, &entry))
 }
 
-/// Removes a monitor and its history.
+/// Removes a monitor. Its single results stay on the disk, unseen, until their retention is over.
 #[utoipa::path(
     tag = "monitors",
     params(

@@ -185,3 +185,32 @@ fn a_monitor_that_was_down_stays_down_over_a_restart() {
     engine.restore(Status::Unknown, Timestamp::default(), None, true);
     assert_eq!(run(&mut engine, [pass()]), "h");
 }
+
+#[test]
+fn going_down_while_unhealthy_by_a_threshold_is_a_change() {
+    let mut engine = engine(|spec| {
+        let bounds = ThresholdOverride { warning: None, critical: Some(1.0), checks: Some(1) };
+        spec.thresholds.insert("t.total_seconds".to_owned(), bounds);
+    });
+    assert_eq!(run(&mut engine, [slow(0.5), slow(2.0), fail()]), "huu");
+    let evaluation = engine.apply(0, &fail(), Timestamp::default());
+    assert_eq!((evaluation.changed_from, engine.down()), (Some(Status::Unhealthy), true));
+    assert_eq!(engine.reason().unwrap().class, "refused");
+    let evaluation = engine.apply(0, &slow(2.0), Timestamp::default());
+    assert_eq!((evaluation.changed_from, engine.down()), (Some(Status::Unhealthy), false));
+}
+
+#[test]
+fn a_changed_definition_forgets_no_outage() {
+    let mut old = engine(|_| {});
+    run(&mut old, [pass(), fail(), fail(), own()]);
+    let mut new = engine(|spec| spec.successes_before_healthy = 2);
+    new.succeed(old);
+    assert_eq!(run(&mut new, [fail(), pass(), pass()]), "DDh");
+}
+
+#[test]
+fn warning_and_critical_in_turn_count_together() {
+    let mut engine = engine(|_| {});
+    assert_eq!(run(&mut engine, [0.5, 1.5, 4.0].map(slow)), "hhu");
+}

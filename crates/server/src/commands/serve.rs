@@ -92,16 +92,21 @@ async fn serve(
     }
     tracing::info!("stopping: no new checks; running ones may take {} more", settings.checks.shutdown_grace);
     stopping.store(true, Ordering::Relaxed);
-    tasks.abort_all();
+    let state = recorder.state().clone();
     let stop = move || {
         orchestrator.shutdown();
         recorder.close();
     };
-    // The API goes on answering meanwhile, and says that it is not ready.
+    // The API goes on answering meanwhile, and says that it is not ready. So does the egress self-check, which running
+    // checks still ask.
     tokio::task::spawn_blocking(stop).await.context("the shutdown failed")?;
+    tasks.abort_all();
     handle.stop(false).await;
     server.await.context("the HTTP server failed")??;
-    tracing::info!("stopped; everything is stored");
+    match state.trouble() {
+        None => tracing::info!("stopped; everything is stored"),
+        Some(trouble) => anyhow::bail!("stopped, and the last results could not be stored: {trouble}"),
+    }
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::query::{HistoryQuery, HistorySeries, ResultQuery, StoredResult};
 const DAY_SECONDS: i64 = 86_400;
 /// A day is closed this long after its end, when the last stragglers have come.
 const CLOSING: Duration = Duration::from_secs(120);
-/// Unsealed results are sealed at the latest after this many calls of `tend`; about an hour.
+/// Unsealed results are sealed at the latest after this long.
 const MAX_AGE: Duration = Duration::from_secs(3600);
 /// Memory of a check in the head, measured with the eight readings of a website.
 const ROW_BYTES: usize = 100;

@@ -48,6 +48,7 @@ fn record(id: MonitorId, time: Timestamp, seconds: f64) -> CheckRecord {
         readings: vec![Reading::exact(&TOTAL, seconds)],
         facts: vec![],
         next: None,
+        reason: None,
     }
 }
 

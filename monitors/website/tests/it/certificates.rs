@@ -10,10 +10,10 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{HandshakeKind, RootCertStore, ServerConfig};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
 
-use crate::server::{ok, read_head, serve};
+use crate::server::{linger, ok, read_head, serve};
 
 /// A root, an intermediate signed by it, and a folder for their files.
 pub struct Authority {
@@ -142,7 +142,7 @@ impl Authority {
                 handshakes.lock().unwrap().push(kind == Some(HandshakeKind::Full));
                 read_head(&mut stream).await;
                 stream.write_all(ok("secure").as_bytes()).await.ok();
-                stream.read(&mut [0; 16]).await.ok();
+                linger(&mut stream).await;
             }
         })
         .await

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use crate::server::*;
 
@@ -186,7 +186,7 @@ async fn a_fixed_address_needs_no_name_server() {
         let is_named = head.contains("host: shop.invalid:") || head.contains("Host: shop.invalid:");
         let status = if is_named { "200 OK" } else { "400 Bad Request" };
         stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes()).await.ok();
-        stream.read(&mut [0; 16]).await.ok();
+        linger(&mut stream).await;
     })
     .await;
     let url = format!("http://shop.invalid:{}/", address.port());

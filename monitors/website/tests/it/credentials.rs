@@ -28,7 +28,7 @@ async fn echo() -> std::net::SocketAddr {
             text.len()
         );
         stream.write_all(answer.as_bytes()).await.ok();
-        stream.read(&mut [0; 16]).await.ok();
+        linger(&mut stream).await;
     })
     .await
 }
@@ -67,7 +67,7 @@ async fn basic_and_bearer_arrive() {
             || head.contains("authorization: bearer tok-123456");
         let status = if good { 200 } else { 401 };
         stream.write_all(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n").as_bytes()).await.ok();
-        stream.read(&mut [0; 16]).await.ok();
+        linger(&mut stream).await;
     })
     .await;
     let url = format!("http://{address}/");

@@ -1,7 +1,7 @@
 //! Through an HTTP proxy: its trouble is ours, the target's is the target's.
 
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use wise_core::Fault;
 
@@ -31,7 +31,7 @@ async fn proxy(login: Option<&'static str>) -> std::net::SocketAddr {
             tokio::io::copy_bidirectional(&mut stream, &mut upstream).await.ok();
         } else {
             stream.write_all(ok(&format!("asked for {target}")).as_bytes()).await.ok();
-            stream.read(&mut [0; 16]).await.ok();
+            linger(&mut stream).await;
         }
     })
     .await

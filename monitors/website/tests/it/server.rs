@@ -52,11 +52,16 @@ pub async fn answer(bytes: impl Into<Vec<u8>>) -> SocketAddr {
         async move {
             read_head(&mut stream).await;
             stream.write_all(&bytes).await.ok();
-            // Until the client has gone, so that nothing is cut off.
-            stream.read(&mut [0; 16]).await.ok();
+            linger(&mut stream).await;
         }
     })
     .await
+}
+
+/// Waits until the client has gone, so that nothing of the answer is cut off.
+pub async fn linger(stream: &mut (impl AsyncRead + Unpin)) {
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.ok();
 }
 
 /// Reads up to the empty line, and answers what was read.
