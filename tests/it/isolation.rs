@@ -24,8 +24,11 @@ fn bad_servers(runtime: &tokio::runtime::Runtime) -> Vec<(&'static str, String)>
                             "silent" => std::future::pending::<()>().await,
                             "drip" => {
                                 let mut ticks = tokio::time::interval(Duration::from_secs(1));
-                                while stream.write_all(b"H").await.is_ok() {
+                                for byte in b"HTTP/1.1 200 OK\r\nX-Long: " {
                                     ticks.tick().await;
+                                    if stream.write_all(&[*byte]).await.is_err() {
+                                        return;
+                                    }
                                 }
                             }
                             "loop" => {

@@ -87,9 +87,10 @@ fn without_a_network_everything_is_unknown_and_nothing_counts() {
     }
 }
 
-/// A network that swallows everything, as behind a dead uplink: packets leave and nothing comes back.
-const BLACK_HOLE: &str =
-    "ip link add hole type dummy; ip addr add 10.9.0.1/24 dev hole; ip link set hole up;";
+/// A network that swallows everything, as behind a dead uplink: packets leave and nothing comes back. The neighbours are
+/// known for ever, so that no failed ARP gives the answer away.
+const BLACK_HOLE: &str = "ip link add hole type veth peer name wall; ip addr add 10.9.0.1/24 dev hole; \
+     ip link set hole up; ip link set wall up; for n in 7 8 9; do ip neigh add 10.9.0.$n lladdr 02:00:00:00:00:01 dev hole; done;";
 
 #[test]
 fn a_dead_uplink_is_told_from_a_dead_target() {

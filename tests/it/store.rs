@@ -1,6 +1,7 @@
 //! The store in trouble: a full disk, a damaged file, a second server.
 
-use std::process::Command;
+use std::io::Read;
+use std::process::{Command, Stdio};
 
 use wise_e2e::{Builder, Nginx, Server, binary, until};
 
@@ -56,18 +57,26 @@ fn a_full_disk_loses_no_definition_and_changes_no_status() {
 fn a_damaged_or_used_store_gives_a_clear_error() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
+    // Starts a server that is expected to end by itself, and answers what it said.
     let run = || {
-        let output = Command::new(binary())
+        let mut child = Command::new(binary())
             .current_dir(folder.path())
             .env("WISE_SERVER__LISTEN", "127.0.0.1:0")
-            .output()
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
-        assert!(!output.status.success());
-        String::from_utf8(output.stderr).unwrap()
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(!child.wait().unwrap().success());
+        said
     };
     let second = run();
     assert!(second.contains("in use by another process"), "{second}");
     assert_eq!(server.stop(), Some(0));
+    for log in ["data/wise.sqlite3-wal", "data/wise.sqlite3-shm"] {
+        std::fs::remove_file(folder.path().join(log)).ok();
+    }
     std::fs::write(folder.path().join("data/wise.sqlite3"), "this is no database, and has never been one")
         .unwrap();
     let damaged = run();

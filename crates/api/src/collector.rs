@@ -88,7 +88,7 @@ impl Collector for Own {
             MetricType::Histogram,
         )?;
         // The encoder sums up itself.
-        let bounds = DELAY_BUCKETS.into_iter().chain([f64::MAX]);
+        let bounds = DELAY_BUCKETS.into_iter().chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(stats.delays.iter().copied()).collect();
         delays.encode_histogram::<NoLabelSet>(
             stats.delay_sum_seconds,
@@ -164,13 +164,13 @@ impl Collector for Monitors {
         for plugin in self.plugins.plugins() {
             for metric in plugin.metrics {
                 let Some(values) = readings.get(metric.name) else { continue };
-                let name = format!("wise_{}", metric.name.replace('.', "_"));
+                let (name, factor) = metric.prometheus();
                 match metric.kind {
                     MetricKind::Gauge => {
                         let mut family =
                             encoder.encode_descriptor(&name, metric.help, None, MetricType::Gauge)?;
                         for (labels, value) in values {
-                            ConstGauge::new(*value).encode(family.encode_family(labels)?)?;
+                            ConstGauge::new(*value * factor).encode(family.encode_family(labels)?)?;
                         }
                     }
                     MetricKind::Counter => {

@@ -56,7 +56,15 @@ pub(crate) async fn refuse_foreign(
             .then(|| format!("the origin `{}` is not this server", origin.escape_debug()))
     });
     match trouble {
-        None => Ok(next.call(request).await?.map_into_left_body()),
+        None => {
+            let response = next.call(request).await?;
+            // A handler's problem does not know its request: the id is added here.
+            let again = response.response().error().and_then(|error| error.as_error::<Problem>());
+            match again.map(|problem| problem.answer(Some(response.request()))) {
+                Some(answer) => Ok(response.into_response(answer).map_into_right_body()),
+                None => Ok(response.map_into_left_body()),
+            }
+        }
         Some(detail) => {
             let answer = Problem::new(Kind::ForbiddenOrigin, detail).answer(Some(request.request()));
             Ok(request.into_response(answer).map_into_right_body())

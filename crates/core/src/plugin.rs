@@ -114,6 +114,19 @@ impl MetricSpec {
     }
 }
 
+impl MetricSpec {
+    /// The name in Prometheus text, and the factor from our unit to Prometheus's base unit: days are seconds there, and
+    /// `_count` is reserved for histograms.
+    pub fn prometheus(&self) -> (String, f64) {
+        let plain = self.name.replace('.', "_");
+        match self.unit {
+            "days" => (format!("wise_{}_seconds", plain.trim_end_matches("_days")), 86_400.0),
+            "count" => (format!("wise_{}", plain.trim_end_matches("_count")), 1.0),
+            _ => (format!("wise_{plain}"), 1.0),
+        }
+    }
+}
+
 /// One job of a monitor.
 #[derive(Debug, PartialEq)]
 pub struct ProbeSpec {

@@ -103,7 +103,7 @@ impl Registry {
                 });
             }
             for metric in plugin.metrics {
-                let prometheus = metric.name.replace('.', "_");
+                let (prometheus, _) = metric.prometheus();
                 if let Some((first, first_package)) =
                     metrics.insert(prometheus.clone(), (metric.name, plugin.package))
                 {
@@ -112,7 +112,7 @@ impl Registry {
                         first_package,
                         second: metric.name,
                         second_package: plugin.package,
-                        prometheus: format!("wise_{prometheus}"),
+                        prometheus,
                     });
                 }
             }

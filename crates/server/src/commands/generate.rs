@@ -124,7 +124,10 @@ fn page(plugin: &Plugin) -> anyhow::Result<String> {
             bound(threshold.and_then(|t| t.critical))
         )?;
     }
-    text.push_str("\nIn Prometheus text the name is `wise_` and the metric with underscores for dots.\n");
+    text.push_str(
+        "\nIn Prometheus text the name is `wise_` and the metric with underscores for dots; days become seconds, and\n\
+         `_count`, which Prometheus keeps for histograms, is left out.\n",
+    );
     text.push_str("\n## Error classes\n\n| class | whose trouble | what to look at first |\n|---|---|---|\n");
     for class in plugin.classes.iter().chain(common::ALL) {
         let ErrorClass { name, fault, hint, .. } = class;
