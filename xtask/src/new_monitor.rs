@@ -10,7 +10,7 @@ use crate::shell::{command, output, root, run, target};
 
 const MANIFEST: &str = "crates/all-monitors/Cargo.toml";
 
-/// The template, file by file. `NAME` is the crate's word, `TITLE` that word for people.
+/// The template, file by file. `__NAME__` is the crate's word, `__TITLE__` that word for people.
 const TEMPLATE: [(&str, &str); 8] = [
     ("Cargo.toml", include_str!("../template/Cargo.toml.txt")),
     ("README.md", include_str!("../template/README.md.txt")),
@@ -38,7 +38,7 @@ pub(crate) fn new_monitor(name: Option<&str>) -> anyhow::Result<()> {
     for (path, text) in TEMPLATE {
         let file = folder.join(path);
         fs::create_dir_all(file.parent().context("a file has a folder")?)?;
-        fs::write(&file, text.replace("NAME", name).replace("TITLE", &title))?;
+        fs::write(&file, text.replace("__NAME__", name).replace("__TITLE__", &title))?;
         println!("wrote monitors/{name}/{path}");
     }
     sync()?;

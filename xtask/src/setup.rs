@@ -98,11 +98,11 @@ fn venv() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The dashboard's packages.
+/// The dashboard's packages. crates/web-ui/build.rs leaves the same mark.
 pub(crate) fn npm() -> anyhow::Result<()> {
     let folder = root().join("dashboard");
     let lock = std::fs::read(folder.join("package-lock.json"))?;
-    let stamp = folder.join("node_modules/.xtask-installed");
+    let stamp = folder.join("node_modules/.installed");
     if std::fs::read(&stamp).ok().as_deref() != Some(&lock) {
         let mut npm = command("npm", &["ci", "--ignore-scripts", "--include=dev", "--no-audit", "--no-fund"]);
         run(npm.current_dir(&folder).env_remove("NODE_ENV"))?;

@@ -21,3 +21,6 @@ pub use collector::register as register_metrics;
 pub use guard::HostRules;
 pub use live::Live;
 pub use openapi::openapi;
+
+#[cfg(test)]
+mod tests;
