@@ -42,6 +42,8 @@ pub(crate) fn new_monitor(name: Option<&str>) -> anyhow::Result<()> {
         println!("wrote monitors/{name}/{path}");
     }
     sync()?;
+    // Where lines break depends on the length of the name.
+    run(&mut command("cargo", &["fmt", "--package", &format!("wise-monitor-{name}")]))?;
     // Generated documents list every kind; this also brings Cargo.lock up to date.
     codegen::codegen(false)?;
     println!(
