@@ -100,13 +100,44 @@ fn browser() -> anyhow::Result<()> {
     run(command("npm", &["run", "e2e"]).current_dir(root().join("dashboard")).env("BASE_URL", &server.url))
 }
 
-/// Makes the README's screenshot from a server with a few monitors.
+/// Makes the README's screenshot from a server with a few monitors, one of which is down and one too slow.
 pub(crate) fn screenshot() -> anyhow::Result<()> {
     setup::for_tests()?;
     setup::npm()?;
     run(&mut command("cargo", &["build", "--locked", "-p", "wise-monitoring"]))?;
     let server = Server::start("debug")?;
+    let add = |name: &str, path: &str, extra: serde_json::Value| {
+        let mut body = serde_json::json!({
+            "name": name, "kind": "website", "interval": "1s", "settings": {"url": format!("{}{path}", server.url)}
+        });
+        for (key, value) in extra.as_object().into_iter().flatten() {
+            body[key] = value.clone();
+        }
+        let url = format!("{}/api/v1/monitors", server.url);
+        let text = body.to_string();
+        output(&mut command("curl", &["-fsS", "-H", "Content-Type: application/json", "-d", &text, &url]))
+            .map(|_| ())
+    };
+    let none = serde_json::json!({});
+    add("shop", "/health", serde_json::json!({"tags": {"team": "web"}}))?;
+    add(
+        "shop api",
+        "/api/v1/overview",
+        serde_json::json!({"tags": {"team": "web"}, "depends_on": ["shop"]}),
+    )?;
+    add("documentation", "/dashboard", none.clone())?;
+    let slow =
+        serde_json::json!({"website.total_seconds": {"warning": 0.000_001, "critical": null, "checks": 1}});
+    add("search", "/api/v1/plugins", serde_json::json!({"thresholds": slow}))?;
+    add("intranet", "/metrics", serde_json::json!({"enabled": false}))?;
+    add("payment", "/api/v1/nothing", serde_json::json!({"tags": {"team": "money"}}))?;
+    add("status page", "/health/live", none)?;
     let picture = root().join("docs/dashboard.png").display().to_string();
+    // Long enough for the second failure that makes a monitor unhealthy.
+    let counts = || {
+        output(&mut command("curl", &["-fsS", &format!("{}/api/v1/monitors?status=unhealthy", server.url)]))
+    };
+    while !counts()?.contains("payment") {}
     run(command("npm", &["run", "screenshot", "--", &picture])
         .current_dir(root().join("dashboard"))
         .env("BASE_URL", &server.url))
