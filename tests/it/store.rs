@@ -84,6 +84,21 @@ fn a_damaged_or_used_store_gives_a_clear_error() {
 }
 
 #[test]
+fn a_read_only_folder_gives_a_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(Server::start(folder.path()).stop(), Some(0));
+    // As root, only a read-only mount refuses to be written.
+    let script =
+        format!("mount --bind data data && mount -o remount,bind,ro data && exec {}", binary().display());
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script]).current_dir(folder.path());
+    let output = command.env("WISE_SERVER__LISTEN", "127.0.0.1:0").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(said.contains("cannot be written") && said.contains("mount options"), "{said}");
+}
+
+#[test]
 fn a_lost_key_keeps_definitions_and_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());

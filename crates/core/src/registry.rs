@@ -148,3 +148,83 @@ impl Registry {
         self.plugins.keys().copied().collect::<Vec<_>>().join(", ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{BuildContext, FieldErrors, MetricSpec, Monitor, MonitorSettings, ProbeSpec};
+
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct Nothing {}
+
+    impl MonitorSettings for Nothing {
+        fn example() -> Value {
+            json!({})
+        }
+
+        fn build(self, _: &BuildContext) -> Result<Arc<dyn Monitor>, FieldErrors> {
+            Err(FieldErrors::default())
+        }
+    }
+
+    static PROBES: [ProbeSpec; 1] =
+        [ProbeSpec::new("availability", "Availability", Duration::from_secs(30), Duration::from_secs(5))];
+
+    /// A plugin that lives for the rest of the test run, as linked ones do.
+    fn plugin(kind: &'static str, package: &'static str, metrics: &[&'static str]) -> &'static Plugin {
+        let metrics: Vec<MetricSpec> =
+            metrics.iter().map(|name| MetricSpec::latency(name, "Title", "A sentence of help")).collect();
+        let metrics: &'static [MetricSpec] = metrics.leak();
+        let headline = metrics.first().map_or("", |metric| metric.name);
+        Box::leak(Box::new(Plugin {
+            probes: &PROBES,
+            metrics,
+            headline,
+            ..Plugin::new::<Nothing>(kind, package)
+        }))
+    }
+
+    fn refused(plugins: &[&'static Plugin]) -> String {
+        Registry::new(plugins.iter().copied()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_duplicate_kind_names_both_crates() {
+        let error =
+            refused(&[plugin("db", "one", &["db.a_seconds"]), plugin("db", "two", &["db.b_seconds"])]);
+        assert_eq!(error, "the kind `db` is registered twice, by the crates one and two: rename one of them");
+    }
+
+    #[test]
+    fn a_bad_metric_name_names_crate_and_rule() {
+        for (name, rule) in [
+            ("other.a_seconds", "must begin with `db.`"),
+            ("db.A_seconds", "words [a-z]"),
+            ("db.a_bytes", "must end in its unit"),
+        ] {
+            let error = refused(&[plugin("db", "one", &[name])]);
+            assert!(error.contains("crate one") && error.contains(rule), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_that_meet_in_prometheus_text_name_both_metrics() {
+        let error = refused(&[plugin("db", "one", &["db.a.b_seconds", "db.a_b_seconds"])]);
+        assert!(error.contains("`db.a.b_seconds`") && error.contains("`db.a_b_seconds`"), "{error}");
+        assert!(error.contains("wise_db_a_b_seconds"), "{error}");
+    }
+
+    #[test]
+    fn what_fits_is_sorted_by_kind() {
+        let registry =
+            Registry::new([plugin("zoo", "z", &["zoo.a_seconds"]), plugin("ant", "a", &["ant.a_seconds"])])
+                .unwrap();
+        assert_eq!(registry.kinds(), "ant, zoo");
+        assert!(registry.class("refused").is_some() && registry.class("nonsense").is_none());
+    }
+}

@@ -42,6 +42,8 @@ struct Crossed {
     wanted: (Severity, u32),
     value: f64,
     title: String,
+    /// As it is written behind a number, with a space before it.
+    unit: &'static str,
     bound: Option<f64>,
 }
 
@@ -200,9 +202,15 @@ impl StatusEngine {
                 self.crossed.iter_mut().find(|((n, l), _)| n == name && *l == reading.labels).map(|(_, c)| c);
             let current = known.as_ref().map_or(Severity::Fine, |crossed| crossed.severity);
             let asked = threshold.classify(value, current);
-            let title = match &reading.metric {
-                MetricRef::Declared(spec) => spec.title.to_owned(),
-                MetricRef::Found(found) => found.name.clone(),
+            let (title, unit) = match &reading.metric {
+                MetricRef::Declared(spec) => (spec.title.to_owned(), spec.unit),
+                MetricRef::Found(found) => (found.name.clone(), ""),
+            };
+            let unit = match unit {
+                "seconds" => " s",
+                "bytes" => " bytes",
+                "days" => " days",
+                _ => "",
             };
             let bound = match asked {
                 Severity::Critical => threshold.critical,
@@ -213,7 +221,7 @@ impl StatusEngine {
                 None if asked == Severity::Fine => {}
                 None => {
                     let severity = if threshold.checks <= 1 { asked } else { Severity::Fine };
-                    let crossed = Crossed { severity, wanted: (asked, 1), value, title, bound };
+                    let crossed = Crossed { severity, wanted: (asked, 1), value, title, unit, bound };
                     self.crossed.insert((name.to_owned(), reading.labels.clone()), crossed);
                 }
                 Some(crossed) => {
@@ -301,11 +309,11 @@ impl Crossed {
         let level = if self.severity == Severity::Critical { "critical" } else { "warning" };
         let on: Vec<String> = labels.pairs().iter().map(|(name, value)| format!("{name} {value}")).collect();
         let on = if on.is_empty() { String::new() } else { format!(" of {}", on.join(", ")) };
-        let bound = self.bound.map(|bound| format!(", {level} at {bound}")).unwrap_or_default();
+        let bound = self.bound.map(|bound| format!(", {level} at {bound}{}", self.unit)).unwrap_or_default();
         Reason {
             class: "threshold".to_owned(),
             code: Some(level.to_owned()),
-            message: format!("{}{on} is {}{bound}", self.title, round(self.value)),
+            message: format!("{}{on} is {}{}{bound}", self.title, round(self.value), self.unit),
             probe: None,
             metric: Some(metric.to_owned()),
             value: Some(self.value),

@@ -345,8 +345,9 @@ impl Shard {
                     }
                 }
                 // The check before is still running: it is started when that ends, or counted as dropped.
-                SlotState::Running(_) => slot.state = SlotState::Running(true),
-                SlotState::Scheduled | SlotState::Waiting | SlotState::Off => {}
+                SlotState::Running(_) if tick.due == slot.due => slot.state = SlotState::Running(true),
+                // Left over from before a retry or a back-off.
+                SlotState::Scheduled | SlotState::Running(_) | SlotState::Waiting | SlotState::Off => {}
             }
         }
         self.start_waiting(now);

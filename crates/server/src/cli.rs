@@ -34,7 +34,7 @@ pub(crate) enum Command {
     CheckConfig,
     /// Make one check now and print its trace
     Check {
-        /// A web address, or a file with [[monitor]] tables
+        /// A web address, or a file of monitors
         #[arg(value_name = "URL|FILE")]
         target: String,
         /// Only the monitor of this name in the file

@@ -158,7 +158,7 @@ fn a_crossed_critical_threshold_is_unhealthy_and_not_down() {
     assert_eq!(run(&mut engine, [slow(0.5), slow(2.0)]), "hu");
     let reason = engine.reason().unwrap();
     assert_eq!((reason.class.as_str(), reason.value), ("threshold", Some(2.0)));
-    assert_eq!(reason.message, "Response time is 2, critical at 1");
+    assert_eq!(reason.message, "Response time is 2 s, critical at 1 s");
 }
 
 #[test]
