@@ -190,6 +190,22 @@ fn files_keep_monitors_and_are_followed() {
         if log.contains("shop.toml:4: interval: `45 parsecs` is no duration") { Ok(()) } else { Err(log) }
     });
     assert!(find("front").is_some() && find("back").is_some());
+    assert_eq!(server.get("/health")["checks"]["monitor_files"]["status"], "degraded");
+    // Another file is taken over all the same.
+    let good =
+        "[[monitor]]\nname = \"side\"\nkind = \"website\"\nsettings = { url = \"http://127.0.0.1:9/\" }\n";
+    std::fs::write(files.join("side.toml"), good).unwrap();
+    until("the good file is taken over", || find("side").ok_or("not there"));
+    assert!(find("front").is_some() && find("back").is_some());
+    // A folder that is gone, as with a volume that is not mounted, removes nothing.
+    let away = folder.path().join("away");
+    std::fs::rename(&files, &away).unwrap();
+    until("the log says that the folder is gone", || {
+        let log = server.log();
+        if log.contains("monitors.d: cannot be read") { Ok(()) } else { Err(log) }
+    });
+    assert!(find("front").is_some() && find("side").is_some());
+    std::fs::rename(&away, &files).unwrap();
     std::fs::remove_file(&file).unwrap();
     until("they are gone with their file", || match (find("front"), find("back")) {
         (None, None) => Ok(()),

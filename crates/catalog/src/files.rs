@@ -47,12 +47,11 @@ impl std::fmt::Display for FileProblem {
 /// Finds the value of a variable in `${NAME}`.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Reads every `*.toml` file of a folder. A folder that does not exist has no files.
+/// Reads every `*.toml` file of a folder. A folder that is not there is a problem: it may only be unmounted, or misspelt.
 pub fn read_folder(folder: &Path, variables: Variables<'_>) -> (Vec<FileMonitor>, Vec<FileProblem>) {
     let (mut monitors, mut problems) = (Vec::new(), Vec::new());
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (monitors, problems),
         Err(error) => {
             problems.push(FileProblem {
                 file: folder.to_owned(),
@@ -192,9 +191,14 @@ fn find_key(text: &str, key: &str, from: usize) -> Option<usize> {
 }
 
 impl Catalog {
-    /// Brings the catalog in line with the files: adds, changes and removes what they keep. What is wrong is left as it
-    /// was and reported.
-    pub fn sync_files(&self, monitors: &[FileMonitor]) -> Vec<FileProblem> {
+    /// Whether any monitor in force is kept in a file.
+    pub fn has_file_monitors(&self) -> bool {
+        self.list().iter().any(|entry| matches!(entry.definition.managed_by, ManagedBy::File(_)))
+    }
+
+    /// Brings the catalog in line with the files: adds and changes what they keep, and, when every file could be read
+    /// (`is_complete`), removes what none of them keeps. What is wrong is left as it was and reported.
+    pub fn sync_files(&self, monitors: &[FileMonitor], is_complete: bool) -> Vec<FileProblem> {
         let _one = self.write();
         let mut problems = Vec::new();
         let mut seen: BTreeMap<MonitorId, &FileMonitor> = BTreeMap::new();
@@ -242,8 +246,8 @@ impl Catalog {
                     && !seen.contains_key(&entry.definition.id)
             })
             .collect();
-        for entry in gone {
-            tracing::info!("monitor {} is in no file any more and is removed", entry.definition.spec.name);
+        for entry in gone.into_iter().filter(|_| is_complete) {
+            tracing::warn!("monitor {} is in no file any more and is removed", entry.definition.spec.name);
             if let Err(error) = self.remove(entry.definition.id) {
                 problems.push(FileProblem {
                     file: PathBuf::new(),

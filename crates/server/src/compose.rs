@@ -1,7 +1,7 @@
 //! The composition root: makes every part and connects them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Context;
 use wise_api::{HostRules, Info, Live, Services};
@@ -27,6 +27,8 @@ pub(crate) struct Running {
     pub(crate) transition_log: Arc<TransitionLog>,
     /// Set once the server stops.
     pub(crate) stopping: Arc<AtomicBool>,
+    /// How many mistakes there are in monitor files.
+    pub(crate) file_problems: Arc<AtomicUsize>,
 }
 
 /// The plugins that are linked.
@@ -126,7 +128,8 @@ pub(crate) fn compose(settings: &Settings, environment: &Environment) -> anyhow:
         clock: clock.clone(),
     }));
     let stopping = Arc::new(AtomicBool::new(false));
-    let health = health(&recorder, &orchestrator, uplink.clone(), stopping.clone());
+    let file_problems = Arc::new(AtomicUsize::new(0));
+    let health = health(&recorder, &orchestrator, uplink.clone(), stopping.clone(), file_problems.clone());
     let mut http_metrics = None;
     let metrics = Metrics::new(|metrics| {
         http_metrics = Some(HttpMetrics::register(metrics));
@@ -155,7 +158,7 @@ pub(crate) fn compose(settings: &Settings, environment: &Environment) -> anyhow:
             names: settings.server.host_names.iter().map(|name| name.to_lowercase()).collect(),
         },
     };
-    Ok(Running { services, orchestrator, recorder, uplink, transition_log, stopping })
+    Ok(Running { services, orchestrator, recorder, uplink, transition_log, stopping, file_problems })
 }
 
 fn health(
@@ -163,6 +166,7 @@ fn health(
     orchestrator: &Arc<Orchestrator>,
     uplink: Option<Arc<Uplink>>,
     stopping: Arc<AtomicBool>,
+    file_problems: Arc<AtomicUsize>,
 ) -> HealthChecks {
     let mut health = HealthChecks::default();
     health.register("lifecycle", move || {
@@ -197,6 +201,18 @@ fn health(
                 CheckResult::HEALTHY
             } else {
                 CheckResult::new(HealthStatus::Unhealthy, "a probe runtime stands still")
+            }
+        }
+    });
+    health.register("monitor_files", move || {
+        let count = file_problems.load(Ordering::Relaxed);
+        async move {
+            if count == 0 {
+                CheckResult::HEALTHY
+            } else {
+                let text =
+                    format!("mistakes in monitor files: {count}; the log and `check-config` say where");
+                CheckResult::new(HealthStatus::Degraded, text)
             }
         }
     });

@@ -10,7 +10,8 @@ use crate::settings::{Log, LogFormat};
 /// # Errors
 /// The level cannot be read.
 pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.level)
+    // The HTTP library tells of every worker it starts and stops: nobody waits for that.
+    let filter = EnvFilter::try_new(format!("actix_server=warn,{}", log.level))
         .map_err(|error| anyhow::anyhow!("log.level: `{}`: {error}", log.level))?;
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_timer(SystemTime).with_writer(std::io::stderr);

@@ -1,5 +1,13 @@
 //! The binary: settings, composition root, command line.
 
+/// As `println!`, for output that may be cut off: a reader that has seen enough is no reason to fail.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        writeln!(std::io::stdout(), $($text)*).ok();
+    }};
+}
+
 mod cli;
 mod commands;
 mod compose;

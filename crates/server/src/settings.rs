@@ -44,10 +44,12 @@ pub(crate) struct Settings {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Server {
     /// Addresses to listen on. Only loopback addresses while there is no login.
+    #[serde(deserialize_with = "one_or_many")]
     pub(crate) listen: Vec<String>,
     /// Path below which everything is served, such as /monitoring.
     pub(crate) base_path: String,
     /// Host names, besides localhost, that requests may be addressed to, such as that of a proxy before the server.
+    #[serde(deserialize_with = "one_or_many")]
     pub(crate) host_names: Vec<String>,
     /// Threads that answer requests.
     pub(crate) workers: usize,
@@ -193,6 +195,33 @@ impl Default for Display {
     }
 }
 
+/// One text is taken for a list of one.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Visitor;
+
+    impl<'de> serde::de::Visitor<'de> for Visitor {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a text or a list of texts")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(vec![text.to_owned()])
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_any(Visitor)
+}
+
 /// Settings, and what deserves a warning about where they come from.
 #[derive(Debug)]
 pub(crate) struct Loaded {
@@ -285,6 +314,20 @@ impl Settings {
         }
         if self.checks.max_in_flight == 0 || self.checks.max_in_flight_per_host == 0 {
             bail!("checks.max_in_flight and checks.max_in_flight_per_host must be above 0");
+        }
+        const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        for part in self.log.level.split(',').map(str::trim) {
+            // A word without `=` would be taken for a module, and everything else be silent.
+            let level = part.split_once('=').map_or(part, |(_, level)| level);
+            if !LEVELS.contains(&level.to_lowercase().as_str()) {
+                bail!("log.level: `{part}` is none of {}", LEVELS.join(", "));
+            }
+        }
+        if self.storage.retention.0 < std::time::Duration::from_secs(86_400) {
+            bail!(
+                "storage.retention: `{}` is shorter than 1d, and whole days are removed",
+                self.storage.retention
+            );
         }
         if self.server.workers == 0 {
             bail!("server.workers must be above 0");
@@ -389,11 +432,9 @@ pub(crate) fn variables() -> Vec<Variable> {
 }
 
 fn suggestion(name: &str, known: &[Variable]) -> String {
-    let parts: Vec<&str> = name.split('_').collect();
-    let shared =
-        |variable: &Variable| variable.variable.split('_').filter(|part| parts.contains(part)).count();
-    let best = known.iter().max_by_key(|variable| shared(variable));
-    best.filter(|variable| shared(variable) >= 2)
+    let likeness = |variable: &Variable| strsim::jaro_winkler(name, &variable.variable);
+    let best = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    best.filter(|variable| likeness(variable) > 0.9)
         .map_or_else(String::new, |v| format!("; did you mean {}?", v.variable))
 }
 
@@ -436,11 +477,19 @@ mod tests {
         assert!(text("", &[("WISE_STORAGE__URL", "mongodb://u:hunter2@h")]).contains("storage.url"));
         assert!(!text("", &[("WISE_STORAGE__URL", "mongodb://u:hunter2@h")]).contains("hunter2"));
         assert!(text("", &[("WISE_CHECKS__THREADS", "many")]).contains("threads"));
+        assert!(
+            text("", &[("WISE_LOG__LEVEL", "verbose")])
+                .contains("log.level: `verbose` is none of off, error")
+        );
+        assert!(text("", &[("WISE_STORAGE__RETENTION", "0s")]).contains("storage.retention"));
         assert!(text("", &[("WISE_EGRESS__ADDRESSES", "x")]).contains("egress.addresses"));
     }
 
     #[test]
     fn unknown_variables_are_warnings() {
+        let loaded = load("[server]\nlisten = \"127.0.0.1:9\"\n", &[("WISE_SERVER__LISTN", "x")]).unwrap();
+        assert_eq!(loaded.settings.server.listen, ["127.0.0.1:9"]);
+        assert!(loaded.warnings[0].ends_with("did you mean WISE_SERVER__LISTEN?"), "{:?}", loaded.warnings);
         let loaded = load("", &[("WISE_SERVER_LISTEN", "x")]).unwrap();
         assert_eq!(
             loaded.warnings,

@@ -275,7 +275,7 @@ impl Live {
             interval: Duration::ZERO,
             tags: BTreeMap::new(),
             depends_on: Vec::new(),
-            status: Status::Unknown,
+            status: if definition.spec.enabled { Status::Unknown } else { Status::Paused },
             down: false,
             since: now,
             reason: None,

@@ -74,7 +74,7 @@ fn folder_of(path: &Path) -> std::path::PathBuf {
 
 fn print(name: &str, report: &Report) {
     match &report.failure {
-        None => println!("{name}: passed"),
+        None => say!("{name}: passed"),
         Some(failure) => {
             let code = failure.code.as_deref().map(|code| format!("/{code}")).unwrap_or_default();
             let whose = if failure.class.fault == Fault::Own {
@@ -82,18 +82,18 @@ fn print(name: &str, report: &Report) {
             } else {
                 ""
             };
-            println!("{name}: failed, {}{code}{whose}", failure.class.name);
-            println!("  {}", failure.message);
-            println!("  hint: {}", failure.class.hint);
+            say!("{name}: failed, {}{code}{whose}", failure.class.name);
+            say!("  {}", failure.message);
+            say!("  hint: {}", failure.class.hint);
         }
     }
     for reading in &report.readings {
         if let Some(value) = reading.value.number() {
-            println!("  {} = {value}", reading.metric.name());
+            say!("  {} = {value}", reading.metric.name());
         }
     }
     if let Some(evidence) = &report.evidence {
-        println!("  trace:");
+        say!("  trace:");
         tree(evidence, 2);
     }
 }
@@ -112,22 +112,22 @@ fn tree(value: &Value, depth: usize) {
                 branch(&format!("{indent}-"), item, depth);
             }
         }
-        other => println!("{indent}{}", leaf(other)),
+        other => say!("{indent}{}", leaf(other)),
     }
 }
 
 fn branch(label: &str, item: &Value, depth: usize) {
     match item {
-        Value::Object(map) if map.is_empty() => println!("{label} (none)"),
-        Value::Array(items) if items.is_empty() => println!("{label} (none)"),
+        Value::Object(map) if map.is_empty() => say!("{label} (none)"),
+        Value::Array(items) if items.is_empty() => say!("{label} (none)"),
         Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
-            println!("{label} {}", items.iter().map(leaf).collect::<Vec<_>>().join(", "));
+            say!("{label} {}", items.iter().map(leaf).collect::<Vec<_>>().join(", "));
         }
         Value::Object(_) | Value::Array(_) => {
-            println!("{label}");
+            say!("{label}");
             tree(item, depth + 1);
         }
-        other => println!("{label} {}", leaf(other)),
+        other => say!("{label} {}", leaf(other)),
     }
 }
 

@@ -11,15 +11,26 @@ use wise_net::{AllowAll, Net};
 use crate::cli::Sources;
 use crate::compose;
 use crate::environment::Environment;
+use crate::settings::Settings;
 
 pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Result<ExitCode> {
     let loaded = super::load(sources, environment)?;
     let registry = compose::registry()?;
     let folder = super::monitor_folder(sources, &loaded.settings);
     for warning in &loaded.warnings {
-        println!("warning: {warning}");
+        say!("warning: {warning}");
     }
-    let (monitors, mut problems) = read_folder(&folder, &|name| environment.get(name));
+    if environment.get("WISE_SECRET_KEY").is_some() {
+        compose::sealer(&loaded.settings, environment)?;
+    }
+    // A folder that nobody named need not be there.
+    let is_named =
+        sources.monitors.is_some() || folder != std::path::Path::new(&Settings::default().monitors.folder);
+    let (monitors, mut problems) = if is_named || folder.exists() {
+        read_folder(&folder, &|name| environment.get(name))
+    } else {
+        Default::default()
+    };
     let cx = compose::build_context(environment, Arc::new(Net::new(Arc::new(AllowAll))));
     let names: Vec<&str> = monitors.iter().map(|monitor| monitor.spec.name.as_str()).collect();
     for (index, monitor) in monitors.iter().enumerate() {
@@ -43,13 +54,13 @@ pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Resul
         }
     }
     for problem in &problems {
-        println!("error: {problem}");
+        say!("error: {problem}");
     }
     if problems.is_empty() {
-        println!("ok: settings, and {} monitors in {}", monitors.len(), folder.display());
+        say!("ok: settings, and {} monitors in {}", monitors.len(), folder.display());
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{} problems", problems.len());
+    say!("{} problems", problems.len());
     Ok(ExitCode::FAILURE)
 }
 

@@ -1,5 +1,6 @@
 //! `wise-monitoring export`: every monitor as TOML. Works while a server runs on the same store.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -16,9 +17,11 @@ pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Resul
     let mut definitions = read_definitions(&folder)
         .with_context(|| format!("there is no store to export in {}", folder.display()))?;
     let sealer = compose::sealer(&loaded.settings, environment)?;
+    // The server makes its own monitor by itself, at its own address.
+    definitions.retain(|definition| definition.updated_by != super::serve::FIRST_START);
     for definition in &mut definitions {
         open_secrets(definition, &sealer).with_context(|| format!("monitor {}", definition.spec.name))?;
     }
-    print!("{}", wise_catalog::export(&*compose::registry()?, &definitions)?);
+    std::io::stdout().write_all(wise_catalog::export(&*compose::registry()?, &definitions)?.as_bytes()).ok();
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! `wise-monitoring generate`: documents made from the code, for `cargo xtask codegen`.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -18,7 +19,7 @@ pub(super) fn run(what: &str) -> anyhow::Result<ExitCode> {
         "monitors" => monitors()?,
         other => bail!("there is no `{other}`: use env-example, configuration, openapi or monitors"),
     };
-    print!("{text}");
+    std::io::stdout().write_all(text.as_bytes()).ok();
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,15 +8,15 @@ use crate::compose;
 
 pub(super) fn run() -> anyhow::Result<ExitCode> {
     for plugin in compose::registry()?.plugins() {
-        println!("{}: {}", plugin.kind, plugin.title);
-        println!("  {}", plugin.summary);
+        say!("{}: {}", plugin.kind, plugin.title);
+        say!("  {}", plugin.summary);
         for probe in plugin.probes {
             let (interval, timeout) = (HumanDuration(probe.interval), HumanDuration(probe.timeout));
-            println!("  probe {}: every {interval}, deadline {timeout}", probe.name);
+            say!("  probe {}: every {interval}, deadline {timeout}", probe.name);
         }
-        println!("  {} metrics, headline {}", plugin.metrics.len(), plugin.headline);
+        say!("  {} metrics, headline {}", plugin.metrics.len(), plugin.headline);
         let example = serde_json::to_string_pretty(&(plugin.example)())?;
-        println!("  example settings:\n    {}", example.replace('\n', "\n    "));
+        say!("  example settings:\n    {}", example.replace('\n', "\n    "));
     }
     Ok(ExitCode::SUCCESS)
 }

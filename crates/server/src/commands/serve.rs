@@ -1,18 +1,18 @@
 //! `wise-monitoring serve`: watches, and serves the API and the dashboard.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpServer;
 use anyhow::Context;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use wise_catalog::{Catalog, FileProblem, read_folder};
+use wise_catalog::{Catalog, CatalogError, read_folder};
 use wise_storage::ports::Store;
 
 use crate::cli::Sources;
@@ -23,6 +23,8 @@ use crate::settings::Settings;
 
 /// Answers in progress may take this long when the server stops.
 const DRAIN: Duration = Duration::from_secs(3);
+/// Who makes and changes the server's own monitor.
+pub(super) const FIRST_START: &str = "first start";
 
 pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Result<ExitCode> {
     let loaded = super::load(sources, environment)?;
@@ -30,43 +32,60 @@ pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Resul
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let folder = super::monitor_folder(sources, &loaded.settings);
+    // The addresses first: a start that fails for a port must leave no trace in the store.
+    let listeners = listen(&loaded.settings)?;
     let running = compose(&loaded.settings, environment)?;
-    actix_web::rt::System::new().block_on(serve(loaded.settings, environment.clone(), folder, running))?;
+    let files = Files {
+        environment: environment.clone(),
+        folder: super::monitor_folder(sources, &loaded.settings),
+        is_named: sources.monitors.is_some()
+            || loaded.settings.monitors.folder != Settings::default().monitors.folder,
+        problems: running.file_problems.clone(),
+    };
+    actix_web::rt::System::new().block_on(serve(loaded.settings, files, listeners, running))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn listen(settings: &Settings) -> anyhow::Result<Vec<TcpListener>> {
+    settings
+        .addresses()?
+        .into_iter()
+        .map(|address| {
+            TcpListener::bind(address)
+                .with_context(|| format!("cannot listen on {address}: is another server running there?"))
+        })
+        .collect()
 }
 
 async fn serve(
     settings: Settings,
-    environment: Environment,
-    folder: PathBuf,
+    files: Files,
+    listeners: Vec<TcpListener>,
     running: Running,
 ) -> anyhow::Result<()> {
-    let Running { services, orchestrator, recorder, uplink, transition_log, stopping } = running;
+    let Running { services, orchestrator, recorder, uplink, transition_log, stopping, file_problems: _ } =
+        running;
     let catalog = services.catalog.clone();
-    let addresses = settings.addresses()?;
     let (app_services, workers) = (services.clone(), settings.server.workers);
     let mut server = HttpServer::new(move || wise_api::app(app_services.clone()))
         .workers(workers)
         .disable_signals()
         .shutdown_timeout(DRAIN.as_secs())
         .client_request_timeout(Duration::from_secs(10));
-    for address in &addresses {
-        server = server
-            .bind(address)
-            .with_context(|| format!("cannot listen on {address}: is another server running there?"))?;
+    for listener in listeners {
+        server = server.listen(listener).context("an address cannot be listened on")?;
     }
     let bound: Vec<SocketAddr> = server.addrs();
     let server = server.run();
     let handle = server.handle();
 
     let taken_up = {
-        let (catalog, environment, folder) = (catalog.clone(), environment.clone(), folder.clone());
+        let (catalog, files) = (catalog.clone(), files.clone());
         let store = services.store.clone();
         let own = bound.first().copied();
         let base = settings.server.base_path.clone();
         actix_web::web::block(move || {
-            let count = take_up(&catalog, &*store, &environment, &folder, own, &base);
+            let count = take_up(&catalog, &*store, &files, own, &base);
             // What was stored just before a crash has not been logged yet.
             transition_log.catch_up();
             count
@@ -81,7 +100,7 @@ async fn serve(
     tasks.spawn(async move { watched.watch().await });
     let live = services.live.clone();
     tasks.spawn(async move { live.run().await });
-    tasks.spawn(follow_files(catalog, environment, folder, settings.monitors.reload_interval.0));
+    tasks.spawn(follow_files(catalog, files, settings.monitors.reload_interval.0));
     welcome(&settings, &bound, taken_up, uplink.is_some());
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -115,61 +134,92 @@ async fn serve(
 fn take_up(
     catalog: &Catalog,
     store: &dyn Store,
-    environment: &Environment,
-    folder: &Path,
+    files: &Files,
     own: Option<SocketAddr>,
     base: &str,
 ) -> anyhow::Result<usize> {
     catalog.start().context("the definitions in the store cannot be read")?;
-    sync(catalog, environment, folder);
+    files.sync(catalog);
+    let is_first = store.meta("first_start")?.is_none() && catalog.list().is_empty();
+    if let Some(own) = own
+        && let Err(error) = watch_ourselves(catalog, &format!("http://{own}{base}/health/ready"), is_first)
+    {
+        tracing::warn!("the server's own monitor could not be set up: {error}");
+    }
     if store.meta("first_start")?.is_none() {
-        if let Some(own) = own.filter(|_| catalog.list().is_empty()) {
-            let monitor = json!({
-                "name": "wise-monitoring",
-                "kind": "website",
-                "interval": "10s",
-                "timeout": "5s",
-                "settings": {
-                    "url": format!("http://{own}{base}/health/ready"),
-                    "assertions": [{"on": "json", "path": "$.status", "op": "not_equals", "value": "unhealthy"}],
-                },
-                "tags": {"about": "the monitoring itself"},
-            });
-            if let Err(error) = catalog.create(monitor, "first start") {
-                tracing::warn!("the server's own monitor could not be added: {error}");
-            }
-        }
         store.set_meta("first_start", "done")?;
     }
     Ok(catalog.list().len())
 }
 
-fn sync(catalog: &Catalog, environment: &Environment, folder: &Path) {
-    let (monitors, mut problems) = read_folder(folder, &|name| environment.get(name));
-    if problems.is_empty() {
-        problems = catalog.sync_files(&monitors);
-    } else {
-        // With a file that cannot be read, monitors would seem to be gone that are only misspelt.
-        let text = "monitor files are left as they were until this is corrected".to_owned();
-        problems.push(FileProblem { file: folder.to_owned(), line: None, message: text });
+/// Adds the server's own monitor at the first start, and lets it follow when the server moves to another address; one
+/// that somebody has changed or removed is left alone.
+fn watch_ourselves(catalog: &Catalog, url: &str, is_first: bool) -> Result<(), CatalogError> {
+    let own = catalog.list().into_iter().find(|entry| entry.definition.updated_by == FIRST_START);
+    let monitor = json!({
+        "name": "wise-monitoring",
+        "kind": "website",
+        "interval": "10s",
+        "timeout": "5s",
+        "settings": {
+            "url": url,
+            "assertions": [{"on": "json", "path": "$.status", "op": "not_equals", "value": "unhealthy"}],
+        },
+        "tags": {"about": "the monitoring itself"},
+    });
+    match own {
+        None if is_first => catalog.create(monitor, FIRST_START).map(|_| ()),
+        Some(own) if own.definition.spec.settings["url"] != url => {
+            catalog.replace(own.definition.id, monitor, None, FIRST_START).map(|_| ())
+        }
+        _ => Ok(()),
     }
-    for problem in problems {
-        tracing::error!("{problem}");
+}
+
+/// The folder with monitor files, and what is wrong with them.
+#[derive(Clone)]
+struct Files {
+    environment: Environment,
+    folder: PathBuf,
+    /// Somebody named the folder, so that it should be there.
+    is_named: bool,
+    problems: Arc<AtomicUsize>,
+}
+
+impl Files {
+    /// Brings the catalog in line with the files. A mistake in one of them holds up no other, and removes nothing.
+    fn sync(&self, catalog: &Catalog) {
+        let is_wanted = self.is_named || catalog.has_file_monitors();
+        if !is_wanted && !self.folder.exists() {
+            return;
+        }
+        let (monitors, mut problems) = read_folder(&self.folder, &|name| self.environment.get(name));
+        let is_complete = problems.is_empty();
+        problems.extend(catalog.sync_files(&monitors, is_complete));
+        for problem in &problems {
+            tracing::error!("{problem}");
+        }
+        if !is_complete {
+            tracing::warn!(
+                "monitors of files that cannot be read are kept as they were until this is corrected"
+            );
+        }
+        self.problems.store(problems.len(), Ordering::Relaxed);
     }
 }
 
 /// Takes over changes of the monitor files.
-async fn follow_files(catalog: Arc<Catalog>, environment: Environment, folder: PathBuf, interval: Duration) {
-    let mut seen = signature(&folder);
+async fn follow_files(catalog: Arc<Catalog>, files: Files, interval: Duration) {
+    let mut seen = signature(&files.folder);
     let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(100)));
     loop {
         ticks.tick().await;
-        let now = signature(&folder);
+        let now = signature(&files.folder);
         if now != seen {
             seen = now;
             tracing::info!("monitor files have changed");
-            let (catalog, environment, folder) = (catalog.clone(), environment.clone(), folder.clone());
-            let done = tokio::task::spawn_blocking(move || sync(&catalog, &environment, &folder)).await;
+            let (catalog, files) = (catalog.clone(), files.clone());
+            let done = tokio::task::spawn_blocking(move || files.sync(&catalog)).await;
             if done.is_err() {
                 tracing::error!("taking over the monitor files failed");
             }
@@ -184,8 +234,11 @@ fn signature(folder: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)
         .flatten()
         .filter_map(|entry| {
             let entry = entry.ok()?;
-            let data = entry.metadata().ok()?;
-            Some((entry.path(), data.len(), data.modified().ok()))
+            let path = entry.path();
+            // Through symbolic links: mounted configuration is often made of them.
+            let data = std::fs::metadata(&path).ok()?;
+            let is_ours = path.extension().is_some_and(|extension| extension == "toml");
+            is_ours.then(|| (path, data.len(), data.modified().ok()))
         })
         .collect();
     files.sort();
