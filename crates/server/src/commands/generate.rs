@@ -65,8 +65,8 @@ fn configuration() -> anyhow::Result<String> {
         "\n## Monitor files\n\n\
          Every `*.toml` file in `config/monitors.d` (or `--monitors DIR`) holds `[[monitor]]` tables with the keys of the\n\
          API and a `[monitor.settings]` table. Any text may hold `${NAME}` or `${NAME:-default}`, from `.env` or the\n\
-         environment. Changes are taken over while the server runs; a file with a mistake changes nothing, and the log says\n\
-         where the mistake is. A monitor from a file is known by its name, and the API answers 409 to changes of it.\n\
+         environment. Changes are taken over while the server runs; a mistake in a file holds up no\n\
+         other file and removes no monitor, and the log says where it is. A monitor from a file is known by its name, and the API answers 409 to changes of it.\n\
          [examples/monitors.toml](../examples/monitors.toml) shows the possibilities.\n\n\
          | key | meaning |\n|---|---|\n",
     );
