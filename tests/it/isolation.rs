@@ -1,5 +1,6 @@
 //! Targets that misbehave in every way do not disturb their neighbours.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,7 +11,7 @@ use wise_e2e::{Nginx, Server, until};
 /// Servers that never answer, drip, loop, flood, cut and lie; the answer are their addresses.
 fn bad_servers(runtime: &tokio::runtime::Runtime) -> Vec<(&'static str, String)> {
     let kinds = ["silent", "drip", "loop", "flood", "cut", "lie", "huge"];
-    kinds
+    let mut servers: Vec<(&'static str, String)> = kinds
         .into_iter()
         .map(|kind| {
             let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -58,7 +59,43 @@ fn bad_servers(runtime: &tokio::runtime::Runtime) -> Vec<(&'static str, String)>
             });
             (kind, format!("http://{address}/"))
         })
-        .collect()
+        .collect();
+    servers.extend([("expired", tls_server(runtime, true)), ("self-signed", tls_server(runtime, false))]);
+    servers
+}
+
+/// A server with a certificate that nobody can accept.
+fn tls_server(runtime: &tokio::runtime::Runtime, is_expired: bool) -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    if is_expired {
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    }
+    let certificate = params.self_signed(&key).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    runtime.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // The client ends the handshake: that is what is tested.
+                acceptor.accept(stream).await.ok();
+            });
+        }
+    });
+    format!("https://localhost:{port}/")
 }
 
 #[test]
@@ -82,6 +119,7 @@ fn a_hundred_healthy_neighbours_keep_their_times() {
         "silent" | "drip" => Some("timeout"),
         "loop" => Some("too_many_redirects"),
         "cut" => Some("reset"),
+        "expired" | "self-signed" => Some("tls"),
         "lie" | "huge" => Some("protocol"),
         // Read up to the cap, and fine.
         _ => None,

@@ -223,6 +223,31 @@ async fn http_2_by_alpn_and_http_1_when_asked() {
     }
 }
 
+#[tokio::test]
+async fn http_2_without_tls_by_prior_knowledge() {
+    let server = serve(|stream| async move {
+        let io = hyper_util::rt::TokioIo::new(stream);
+        let service =
+            hyper::service::service_fn(|request: hyper::Request<hyper::body::Incoming>| async move {
+                let text = format!("{:?} {}", request.version(), request.uri());
+                Ok::<_, std::convert::Infallible>(hyper::Response::new(http_body_util::Full::new(
+                    bytes::Bytes::from(text),
+                )))
+            });
+        let executor = hyper_util::rt::TokioExecutor::new();
+        hyper::server::conn::http2::Builder::new(executor).serve_connection(io, service).await.ok();
+    })
+    .await;
+    let expected = format!("HTTP/2.0 http://{server}/x?y=1");
+    let settings = json!({
+        "url": format!("http://{server}/x?y=1"),
+        "http_version": "2",
+        "assertions": [{"on": "body", "op": "equals", "value": expected}]
+    });
+    let report = check(settings, PATIENT).await;
+    assert_eq!(report.failure, None, "{:?}", report.evidence);
+}
+
 /// A time some days from now.
 fn rcgen_time(days: i64) -> time::OffsetDateTime {
     time::OffsetDateTime::now_utc() + time::Duration::days(days)
