@@ -9,13 +9,7 @@ use super::Started;
 use crate::access::{Access, permission::Public};
 use crate::app::Info;
 
-fn answer(
-    report: &HealthReport,
-    clock: &dyn Clock,
-    started: &Started,
-    info: &Info,
-    is_ok: bool,
-) -> HttpResponse {
+fn answer(report: &HealthReport, clock: &dyn Clock, started: &Started, info: &Info) -> HttpResponse {
     let checks: Map<String, Value> = report
         .checks
         .iter()
@@ -31,7 +25,10 @@ fn answer(
         "uptime_seconds": now.since(started.0).as_secs(),
         "checks": checks,
     });
-    let mut answer = if is_ok { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    let mut answer = match report.status {
+        HealthStatus::Unhealthy => HttpResponse::ServiceUnavailable(),
+        HealthStatus::Healthy | HealthStatus::Degraded => HttpResponse::Ok(),
+    };
     answer.insert_header(("Cache-Control", "no-store")).json(body)
 }
 
@@ -45,8 +42,7 @@ pub(crate) async fn show_health(
     started: web::Data<Started>,
     info: web::Data<Info>,
 ) -> HttpResponse {
-    let report = health.run().await;
-    answer(&report, clock.get_ref(), &started, &info, report.status != HealthStatus::Unhealthy)
+    answer(&health.run().await, clock.get_ref(), &started, &info)
 }
 
 /// Whether the process can answer at all.
@@ -56,7 +52,7 @@ pub(crate) async fn show_live(_: Access<Public>) -> HttpResponse {
     HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(json!({"status": "healthy"}))
 }
 
-/// Whether the server can do its work: not while it starts, stops, or is without its store.
+/// Whether the server can do its work: not while it stops or is without its store.
 #[utoipa::path(responses((status = 200, description = "Ready"), (status = 503, description = "Not ready")))]
 #[get("/health/ready")]
 pub(crate) async fn show_ready(
@@ -66,6 +62,5 @@ pub(crate) async fn show_ready(
     started: web::Data<Started>,
     info: web::Data<Info>,
 ) -> HttpResponse {
-    let report = health.run().await;
-    answer(&report, clock.get_ref(), &started, &info, report.status != HealthStatus::Unhealthy)
+    answer(&health.run().await, clock.get_ref(), &started, &info)
 }
