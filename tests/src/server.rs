@@ -7,8 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::http::{Answer, request};
-use crate::process::{binary, hard_kill, terminate};
-use crate::until;
+use wise_testbed::{binary, hard_kill, terminate, until};
 
 /// How a server is started.
 pub struct Builder {

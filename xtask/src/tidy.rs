@@ -63,7 +63,7 @@ const ROOT: [&str; 24] = [
     "xtask",
 ];
 /// Which crates of ours a crate may know.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("wise-core", &[]),
     ("wise-net", &["wise-core"]),
     ("wise-telemetry", &[]),
@@ -75,7 +75,9 @@ const ARROWS: [(&str, &[&str]); 10] = [
         "wise-api",
         &["wise-catalog", "wise-core", "wise-orchestrator", "wise-storage", "wise-telemetry", "wise-web-ui"],
     ),
-    ("wise-e2e", &[]),
+    ("wise-database", &["wise-core", "wise-net"]),
+    ("wise-testbed", &["wise-core"]),
+    ("wise-e2e", &["wise-testbed"]),
     ("xtask", &[]),
 ];
 
@@ -135,7 +137,7 @@ fn arrows(package: &Value, problems: &mut Vec<String>) {
     let name = text(package, "name");
     let allowed: &[&str] = match ARROWS.iter().find(|(known, _)| *known == name) {
         Some((_, allowed)) => allowed,
-        None if name.starts_with("wise-monitor-") => &["wise-core", "wise-net"],
+        None if name.starts_with("wise-monitor-") => &["wise-core", "wise-database", "wise-net"],
         None => return,
     };
     for dependency in package["dependencies"].as_array().into_iter().flatten() {

@@ -251,6 +251,7 @@ impl Catalog {
         let spec = self.parse(body, stored.as_ref().map(|entry| &*entry.definition))?;
         let plugin = self.plugin(&spec)?;
         validate_spec(&spec, plugin)?;
+        // It has no id, and so no past.
         let monitor = (plugin.build)(spec.settings.clone(), &self.parts.build)?;
         let now = self.parts.clock.now();
         let definition = MonitorDefinition {
@@ -307,7 +308,7 @@ impl Catalog {
     ) -> Result<(&'static Plugin, Arc<dyn Monitor>), CatalogError> {
         let plugin = self.plugin(spec)?;
         let mut errors = validate_spec(spec, plugin).err().unwrap_or_default();
-        let built = (plugin.build)(spec.settings.clone(), &self.parts.build);
+        let built = (plugin.build)(spec.settings.clone(), &self.parts.build.for_monitor(id));
         if let Err(wrong) = &built
             && spec.settings.is_object()
         {

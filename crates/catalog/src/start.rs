@@ -19,6 +19,8 @@ use wise_storage::{
 use crate::catalog::{Catalog, open_secrets};
 
 /// Stands in for a plugin that this program does not have: the definition is kept, and says so.
+static MISSING_TOTAL: MetricSpec =
+    MetricSpec::latency("missing.total_seconds", "Response time", "Never measured");
 const MISSING: Plugin = Plugin {
     title: "Unknown kind",
     summary: "A kind of monitor that is not part of this program",
@@ -28,7 +30,7 @@ const MISSING: Plugin = Plugin {
         Duration::from_secs(60),
         Duration::from_secs(10),
     )],
-    metrics: &[MetricSpec::latency("missing.total_seconds", "Response time", "Never measured")],
+    metrics: &[&MISSING_TOTAL],
     headline: "missing.total_seconds",
     ..Plugin::new::<Missing>("missing", env!("CARGO_PKG_NAME"))
 };
@@ -73,7 +75,7 @@ impl Catalog {
             let opened = open_secrets(&mut definition, &self.parts.sealer);
             let monitor = match opened {
                 Ok(()) if plugin.kind == definition.spec.kind => {
-                    (plugin.build)(definition.spec.settings.clone(), &self.parts.build)
+                    (plugin.build)(definition.spec.settings.clone(), &self.parts.build.for_monitor(id))
                 }
                 Ok(()) => Err(FieldErrors::from(
                     FieldError::new("kind", "is not part of this program").value(&definition.spec.kind),

@@ -10,6 +10,7 @@ pub mod conformance;
 mod definition;
 mod duration;
 mod fields;
+mod growth;
 mod monitor;
 mod plugin;
 mod record;
@@ -28,6 +29,7 @@ pub use definition::{
 };
 pub use duration::{HumanDuration, ParseDurationError};
 pub use fields::{FieldError, FieldErrors, deserialize, deserialize_at, show_value};
+pub use growth::{GrowthTracker, Past, PastReadings, PastSeries};
 pub use monitor::{BuildContext, CheckContext, Monitor, Probe};
 pub use plugin::{BuildMonitor, Direction, MetricKind, MetricSpec, MonitorSettings, Plugin, ProbeSpec};
 pub use record::{CheckRecord, Reason, Transition};

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::definition::MonitorId;
+use crate::growth::{Past, PastReadings};
 use crate::report::Report;
 use crate::secret::SecretLookup;
 
@@ -45,18 +47,36 @@ pub struct CheckContext {
 pub struct BuildContext {
     secrets: Arc<dyn SecretLookup>,
     shared: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    past: Option<Arc<dyn PastReadings>>,
+    monitor: Option<MonitorId>,
 }
 
 impl BuildContext {
     /// A context that finds secrets through `secrets`.
     pub fn new(secrets: Arc<dyn SecretLookup>) -> Self {
-        Self { secrets, shared: HashMap::new() }
+        Self { secrets, shared: HashMap::new(), past: None, monitor: None }
     }
 
     /// Adds a shared service.
     pub fn with<T: Any + Send + Sync>(mut self, service: Arc<T>) -> Self {
         self.shared.insert(TypeId::of::<T>(), service);
         self
+    }
+
+    /// Lets probes read what was measured earlier.
+    pub fn with_past(mut self, past: Arc<dyn PastReadings>) -> Self {
+        self.past = Some(past);
+        self
+    }
+
+    /// The context for the monitor with this id.
+    pub fn for_monitor(&self, id: MonitorId) -> Self {
+        Self { monitor: Some(id), ..self.clone() }
+    }
+
+    /// What was measured of this monitor earlier; `None` where nothing is kept.
+    pub fn past(&self) -> Option<Past> {
+        Some(Past::new(self.monitor?, self.past.clone()?))
     }
 
     /// A shared service, if the composition root gave one.

@@ -183,10 +183,13 @@ pub struct Plugin {
     pub schema: fn() -> Value,
     /// Example settings.
     pub example: fn() -> Value,
+    /// Markdown for the kind's page in the documentation: setting the target up, the rights needed, what is left out
+    /// and why.
+    pub guide: &'static str,
     /// The jobs, `availability` first.
     pub probes: &'static [ProbeSpec],
-    /// Every measurement.
-    pub metrics: &'static [MetricSpec],
+    /// Every measurement; [`metrics!`](crate::metrics) makes the list.
+    pub metrics: &'static [&'static MetricSpec],
     /// Patterns of metrics found at run time: a dotted name with one `*`.
     pub metric_patterns: &'static [&'static str],
     /// Error classes beside the common ones.
@@ -210,6 +213,7 @@ impl Plugin {
             category: "other",
             schema: schema_of::<S>,
             example: S::example,
+            guide: "",
             probes: &[],
             metrics: &[],
             metric_patterns: &[],
@@ -221,7 +225,7 @@ impl Plugin {
 
     /// The metric of that name.
     pub fn metric(&self, name: &str) -> Option<&'static MetricSpec> {
-        self.metrics.iter().find(|metric| metric.name == name)
+        self.metrics.iter().copied().find(|metric| metric.name == name)
     }
 
     /// The index of the probe of that name.
@@ -241,6 +245,16 @@ impl Plugin {
                 None => *pattern == name,
             })
     }
+}
+
+/// Declares a catalogue: a static for each metric, and the list of them all.
+#[macro_export]
+macro_rules! metrics {
+    ($(#[$doc:meta])* $list_vis:vis $list:ident; $($name:ident = $spec:expr;)+) => {
+        $(pub(crate) static $name: $crate::MetricSpec = $spec;)+
+        $(#[$doc])*
+        $list_vis const $list: &[&$crate::MetricSpec] = &[$(&$name),+];
+    };
 }
 
 fn schema_of<S: MonitorSettings>() -> Value {

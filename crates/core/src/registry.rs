@@ -179,7 +179,8 @@ mod tests {
     fn plugin(kind: &'static str, package: &'static str, metrics: &[&'static str]) -> &'static Plugin {
         let metrics: Vec<MetricSpec> =
             metrics.iter().map(|name| MetricSpec::latency(name, "Title", "A sentence of help")).collect();
-        let metrics: &'static [MetricSpec] = metrics.leak();
+        let metrics: Vec<&'static MetricSpec> = metrics.leak().iter().collect();
+        let metrics: &'static [&'static MetricSpec] = metrics.leak();
         let headline = metrics.first().map_or("", |metric| metric.name);
         Box::leak(Box::new(Plugin {
             probes: &PROBES,

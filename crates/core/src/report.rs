@@ -33,6 +33,21 @@ impl Report {
     pub fn push(&mut self, metric: &'static MetricSpec, value: f64) {
         self.readings.push(Reading::exact(metric, value));
     }
+
+    /// Adds an exact reading of a part of the target.
+    pub fn push_labelled(&mut self, metric: &'static MetricSpec, labels: &Labels, value: f64) {
+        self.readings.push(Reading::new(metric, labels, ReadingValue::Exact(value)));
+    }
+
+    /// Adds a reading that the target only estimates.
+    pub fn push_estimate(&mut self, metric: &'static MetricSpec, labels: &Labels, value: f64) {
+        self.readings.push(Reading::new(metric, labels, ReadingValue::Estimate(value)));
+    }
+
+    /// Adds the reason why there is no reading.
+    pub fn push_absent(&mut self, metric: &'static MetricSpec, labels: &Labels, why: Absent) {
+        self.readings.push(Reading::new(metric, labels, ReadingValue::Absent(why)));
+    }
 }
 
 /// Why a check failed.
@@ -68,6 +83,16 @@ impl Labels {
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         let sorted: std::collections::BTreeMap<String, String> = pairs.into_iter().collect();
         if sorted.is_empty() { Self(None) } else { Self(Some(sorted.into_iter().collect())) }
+    }
+
+    /// One label.
+    pub fn one(name: &str, value: impl Into<String>) -> Self {
+        Self(Some(Arc::new([(name.to_owned(), value.into())])))
+    }
+
+    /// These labels and one more.
+    pub fn with(&self, name: &str, value: impl Into<String>) -> Self {
+        Self::new(self.pairs().iter().cloned().chain([(name.to_owned(), value.into())]))
     }
 
     /// The pairs, sorted by name.
@@ -129,6 +154,11 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// A reading of a declared metric.
+    pub fn new(metric: &'static MetricSpec, labels: &Labels, value: ReadingValue) -> Self {
+        Self { metric: MetricRef::Declared(metric), labels: labels.clone(), value }
+    }
+
     /// An exact value without labels.
     pub fn exact(metric: &'static MetricSpec, value: f64) -> Self {
         Self {

@@ -30,6 +30,29 @@ pub struct Threshold {
 }
 
 impl Threshold {
+    /// High values are bad: beyond `warning` degraded, beyond `critical` unhealthy, at the first reading, cleared 10 %
+    /// below.
+    pub const fn above(warning: Option<f64>, critical: Option<f64>) -> Self {
+        Self { direction: Direction::Above, warning, critical, hysteresis: 0.1, checks: 1 }
+    }
+
+    /// Low values are bad.
+    pub const fn below(warning: Option<f64>, critical: Option<f64>) -> Self {
+        Self { direction: Direction::Below, warning, critical, hysteresis: 0.1, checks: 1 }
+    }
+
+    /// Sets the share of a bound by which a reading must come back.
+    pub const fn hysteresis(mut self, share: f64) -> Self {
+        self.hysteresis = share;
+        self
+    }
+
+    /// Sets how many readings in a row must cross a bound before it counts.
+    pub const fn checks(mut self, checks: u32) -> Self {
+        self.checks = checks;
+        self
+    }
+
     /// Where a reading lies, given where the last ones lay: a bound once crossed is left only past its margin.
     pub fn classify(&self, value: f64, current: Severity) -> Severity {
         if self.beyond(value, self.critical, current >= Severity::Critical) {

@@ -62,10 +62,10 @@ fn has_route(address: SocketAddr) -> bool {
 }
 
 /// The failure of a TLS handshake.
-pub fn classify_tls(error: &io::Error, chain: &[Certificate], host: &str, address: SocketAddr) -> Failure {
+pub fn classify_tls(error: &io::Error, chain: &[Certificate], host: &str, peer: &str) -> Failure {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
-        let (class, code) = classify_io(error, Some(address));
-        return Failure::new(class, format!("{address} ended the connection during the TLS handshake"))
+        let (class, code) = classify_io(error, None);
+        return Failure::new(class, format!("{peer} ended the connection during the TLS handshake"))
             .code(code);
     };
     let (code, message) = describe_tls(tls, chain, host);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::time::Instant;
 use wise_core::{ErrorClass, Failure, common};
 
@@ -75,6 +75,25 @@ impl Net {
     /// # Errors
     /// Why there is no connection, with its class; of several addresses, the failure that says most about the target.
     pub async fn connect(&self, target: &Target, trace: &mut Trace) -> Result<TcpStream, Failure> {
+        let addresses = self.resolve(target, trace).await?;
+        trace.begin(Stage::Connect);
+        let first = trace.attempts.len();
+        let (stream, address) = match addresses.as_slice() {
+            // The common case needs neither the race nor its bookkeeping.
+            [address] => (open(*address, first, trace).await?, *address),
+            addresses => race(addresses, first, trace).await?,
+        };
+        trace.connect = Some(trace.elapsed());
+        trace.address = Some(address);
+        Ok(stream)
+    }
+
+    /// Resolves, and asks the egress policy about each address: for drivers that open their connections themselves,
+    /// and are given these addresses to do so.
+    ///
+    /// # Errors
+    /// The name does not resolve, or an address is forbidden.
+    pub async fn resolve(&self, target: &Target, trace: &mut Trace) -> Result<Vec<SocketAddr>, Failure> {
         trace.begin(Stage::Dns);
         let addresses = match (target.fixed, &target.host) {
             (Some(fixed), _) => vec![fixed],
@@ -86,7 +105,6 @@ impl Net {
         } else {
             trace.elapsed()
         });
-        trace.begin(Stage::Connect);
         let addresses: Vec<SocketAddr> = addresses
             .into_iter()
             .take(MAX_ADDRESSES)
@@ -102,14 +120,34 @@ impl Net {
                 .code("policy"));
             }
         }
-        let first = trace.attempts.len();
-        let (stream, address) = match addresses.as_slice() {
-            // The common case needs neither the race nor its bookkeeping.
-            [address] => (open(*address, first, trace).await?, *address),
-            addresses => race(addresses, first, trace).await?,
-        };
+        Ok(addresses)
+    }
+
+    /// Opens a Unix socket.
+    ///
+    /// # Errors
+    /// Nothing listens there, or this process may not use it.
+    pub async fn connect_unix(&self, path: &str, trace: &mut Trace) -> Result<UnixStream, Failure> {
+        trace.begin(Stage::Connect);
+        trace.socket = Some(path.to_owned());
+        let stream = UnixStream::connect(path).await.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                Failure::new(&common::REFUSED, format!("there is no socket {path}")).code("no_socket")
+            }
+            io::ErrorKind::ConnectionRefused => {
+                Failure::new(&common::REFUSED, format!("nothing listens on the socket {path}"))
+                    .code("refused")
+            }
+            io::ErrorKind::PermissionDenied => {
+                Failure::new(&common::LOCAL_RESOURCES, format!("this process may not use the socket {path}"))
+                    .code("socket_permission")
+            }
+            _ => {
+                let (class, code) = classify_io(&error, None);
+                Failure::new(class, format!("no connection with the socket {path}: {error}")).code(code)
+            }
+        })?;
         trace.connect = Some(trace.elapsed());
-        trace.address = Some(address);
         Ok(stream)
     }
 }

@@ -17,7 +17,7 @@ pub use certificate::Certificate;
 pub use classify::{classify_io, classify_tls};
 pub use connect::{Host, IpPreference, Target};
 pub use egress::{AllowAll, EgressPolicy};
-pub use tls::{Alpn, ClientIdentity, TlsOptions};
+pub use tls::{Alpn, ClientIdentity, TlsOptions, Verify};
 pub use trace::{Attempt, Stage, Trace};
 
 use std::sync::Arc;

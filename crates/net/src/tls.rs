@@ -8,11 +8,11 @@ use rustls::client::Resumption;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use sha2::{Digest, Sha256};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wise_core::{Failure, common};
@@ -46,6 +46,18 @@ impl Alpn {
         };
         names.iter().map(|name| name.to_vec()).collect()
     }
+}
+
+/// What of the peer's certificate is verified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Verify {
+    /// The chain leads to a trusted root, and the name fits.
+    #[default]
+    Full,
+    /// The chain leads to a trusted root; the name may be any.
+    Chain,
+    /// Nothing: any certificate will do.
+    Nothing,
 }
 
 /// A client certificate with its key, both PEM.
@@ -85,8 +97,8 @@ impl std::fmt::Debug for ClientIdentity {
 /// What a monitor asks of TLS.
 #[derive(Clone, Debug, Default)]
 pub struct TlsOptions {
-    /// Accept any certificate. Evidence is kept all the same.
-    pub insecure: bool,
+    /// What of the peer's certificate is verified. Evidence is kept all the same.
+    pub verify: Verify,
     /// Trust only these roots (PEM) instead of the system's.
     pub roots: Option<Vec<u8>>,
     /// Show this certificate when the server asks.
@@ -135,7 +147,7 @@ impl Net {
         let inner = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
             .build()
             .map_err(|error| format!("the trusted roots cannot be used: {error}"))?;
-        let verifier = Arc::new(Recording { inner, insecure: options.insecure, provider: provider.clone() });
+        let verifier = Arc::new(Recording { inner, verify: options.verify, provider: provider.clone() });
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
@@ -179,17 +191,15 @@ impl Net {
     ///
     /// # Errors
     /// Why the handshake failed, with its class and a code such as `expired` or `wrong_host`.
-    pub async fn handshake(
+    pub async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        stream: TcpStream,
+        stream: S,
         config: Arc<ClientConfig>,
         host: &str,
         trace: &mut Trace,
-    ) -> Result<TlsStream<TcpStream>, Failure> {
+    ) -> Result<TlsStream<S>, Failure> {
         trace.begin(Stage::Tls);
-        let address = stream
-            .peer_addr()
-            .map_err(|_| Failure::new(&common::RESET, "the peer is gone").code("closed"))?;
+        let address = trace.peer();
         let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(bare.to_owned()).map_err(|_| {
             Failure::new(&common::TLS, format!("{host} is no name that TLS can ask for")).code("bad_name")
@@ -212,7 +222,7 @@ impl Net {
             }
             Err(error) => {
                 trace.certificates = seen.iter().filter_map(Certificate::parse).collect();
-                Err(classify_tls(&error, &trace.certificates, host, address))
+                Err(classify_tls(&error, &trace.certificates, host, &address))
             }
         }
     }
@@ -222,7 +232,7 @@ impl Net {
 #[derive(Debug)]
 struct Recording {
     inner: Arc<WebPkiServerVerifier>,
-    insecure: bool,
+    verify: Verify,
     provider: Arc<CryptoProvider>,
 }
 
@@ -235,11 +245,19 @@ impl ServerCertVerifier for Recording {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.insecure {
+        if self.verify == Verify::Nothing {
             return Ok(ServerCertVerified::assertion());
         }
         let result =
             self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        // The name is looked at last: this error means that the chain is good.
+        if self.verify == Verify::Chain
+            && let Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) = &result
+        {
+            return Ok(ServerCertVerified::assertion());
+        }
         if result.is_err() {
             let chain =
                 std::iter::once(end_entity).chain(intermediates).map(|c| c.clone().into_owned()).collect();
@@ -299,7 +317,7 @@ fn roots_from_pem(pem: &[u8]) -> Result<RootCertStore, String> {
 
 fn fingerprint(options: &TlsOptions) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update([u8::from(options.insecure), options.alpn as u8]);
+    hash.update([options.verify as u8, options.alpn as u8]);
     let identity = options.identity.as_ref();
     let parts = [
         options.roots.as_deref(),
@@ -323,7 +341,7 @@ mod tests {
         let net = Net::new(Arc::new(crate::AllowAll));
         let one = net.tls_config(&TlsOptions::default()).unwrap();
         let two = net.tls_config(&TlsOptions::default()).unwrap();
-        let other = net.tls_config(&TlsOptions { insecure: true, ..TlsOptions::default() }).unwrap();
+        let other = net.tls_config(&TlsOptions { verify: Verify::Nothing, ..TlsOptions::default() }).unwrap();
         assert!(Arc::ptr_eq(&one, &two) && !Arc::ptr_eq(&one, &other));
         let error = net
             .tls_config(&TlsOptions { roots: Some(b"junk".to_vec()), ..TlsOptions::default() })

@@ -65,6 +65,8 @@ pub struct Trace {
     pub attempts: Vec<Attempt>,
     /// The address that was used.
     pub address: Option<SocketAddr>,
+    /// The path of the Unix socket, where one was used.
+    pub socket: Option<String>,
     /// The peer's certificates, its own first; from a failed handshake too.
     pub certificates: Vec<Certificate>,
     /// Version and cipher suite of TLS.
@@ -81,6 +83,7 @@ impl Default for Trace {
             tls: None,
             attempts: Vec::new(),
             address: None,
+            socket: None,
             certificates: Vec::new(),
             tls_session: None,
         }
@@ -99,9 +102,17 @@ impl Trace {
         self.stage_started.elapsed()
     }
 
+    /// The peer in messages: its address, or the path of its socket.
+    pub fn peer(&self) -> String {
+        let address = self.address.or_else(|| self.attempts.last().map(|attempt| attempt.address));
+        address.map(|address| address.to_string()).or_else(|| self.socket.clone()).unwrap_or_default()
+    }
+
     /// Whether every address tried is on this machine.
     pub fn is_local(&self) -> bool {
-        !self.attempts.is_empty() && self.attempts.iter().all(|attempt| attempt.address.ip().is_loopback())
+        self.socket.is_some()
+            || !self.attempts.is_empty()
+                && self.attempts.iter().all(|attempt| attempt.address.ip().is_loopback())
     }
 
     /// What a missed deadline means, given how far the check came.
@@ -121,8 +132,8 @@ impl Trace {
                     Stage::Tls => "TLS was not agreed",
                     _ => "no complete answer",
                 };
-                let at = self.address.or_else(|| self.attempts.last().map(|attempt| attempt.address));
-                let at = at.map(|address| format!(" with {address}")).unwrap_or_default();
+                let peer = self.peer();
+                let at = if peer.is_empty() { peer } else { format!(" with {peer}") };
                 let message = format!("{what}{at} {after}; it was waiting in the stage {}", stage.name());
                 Failure::new(&common::TIMEOUT, message).code(stage.name())
             }
@@ -148,6 +159,9 @@ impl Trace {
             "addresses": addresses,
             "phases": {"dns_ms": millis(self.dns), "connect_ms": millis(self.connect), "tls_ms": millis(self.tls)},
         });
+        if let Some(path) = &self.socket {
+            evidence["socket"] = json!(path);
+        }
         if let Some((version, cipher)) = self.tls_session {
             evidence["tls"] = json!({"version": version, "cipher": cipher});
         }

@@ -37,6 +37,10 @@ pub struct StatusEngine {
 
 #[derive(Debug)]
 struct Crossed {
+    /// The probe that reads the series.
+    probe: usize,
+    /// Whether the report at hand had it.
+    seen: bool,
     severity: Severity,
     /// The severity that the last readings ask for, and how many of them.
     wanted: (Severity, u32),
@@ -150,7 +154,7 @@ impl StatusEngine {
                 }
             }
         }
-        self.take_readings(report);
+        self.take_readings(probe, report);
         let (status, reason) = self.judge();
         let changed_from = self.set(status, reason, time);
         let is_target = report.failure.as_ref().is_some_and(|failure| failure.class.fault == Fault::Target);
@@ -192,9 +196,18 @@ impl StatusEngine {
         }
     }
 
-    fn take_readings(&mut self, report: &Report) {
+    fn take_readings(&mut self, probe: usize, report: &Report) {
+        self.crossed.values_mut().for_each(|crossed| crossed.seen = false);
         for reading in &report.readings {
-            let Some(value) = reading.value.number() else { continue };
+            let Some(value) = reading.value.number() else {
+                // No value is no improvement.
+                if let Some(crossed) =
+                    self.crossed.get_mut(&(reading.metric.name().to_owned(), reading.labels.clone()))
+                {
+                    crossed.seen = true;
+                }
+                continue;
+            };
             let Some(threshold) = self.threshold(&reading.metric) else { continue };
             // Only series that have ever crossed a bound need memory.
             let name = reading.metric.name();
@@ -221,10 +234,12 @@ impl StatusEngine {
                 None if asked == Severity::Fine => {}
                 None => {
                     let severity = if threshold.checks <= 1 { asked } else { Severity::Fine };
-                    let crossed = Crossed { severity, wanted: (asked, 1), value, title, unit, bound };
+                    let wanted = (asked, 1);
+                    let crossed = Crossed { probe, seen: true, severity, wanted, value, title, unit, bound };
                     self.crossed.insert((name.to_owned(), reading.labels.clone()), crossed);
                 }
                 Some(crossed) => {
+                    crossed.seen = true;
                     crossed.value = value;
                     crossed.bound = bound;
                     // Warning and critical in turn are both beyond: they count together.
@@ -239,8 +254,14 @@ impl StatusEngine {
                 }
             }
         }
-        self.crossed
-            .retain(|_, crossed| crossed.severity != Severity::Fine || crossed.wanted.0 != Severity::Fine);
+        // A part of the target that a passed check no longer finds is gone, and so is its trouble: a table that was
+        // dropped, a disk that was taken out. The target itself is never gone: a ratio that needs two checks may be
+        // missing once.
+        let passed = report.failure.is_none();
+        self.crossed.retain(|(_, labels), crossed| {
+            let is_gone = passed && crossed.probe == probe && !crossed.seen && !labels.is_empty();
+            !is_gone && (crossed.severity != Severity::Fine || crossed.wanted.0 != Severity::Fine)
+        });
     }
 
     fn threshold(&mut self, metric: &MetricRef) -> Option<Threshold> {

@@ -14,6 +14,7 @@ use wise_storage::{KeySource, Overview, Recorder, Sealer, SqliteOptions, SqliteS
 use wise_telemetry::{CheckResult, HealthChecks, HealthStatus, HttpMetrics, Metrics};
 
 use crate::environment::Environment;
+use crate::past::FromStore;
 use crate::settings::Settings;
 use crate::transition_log::TransitionLog;
 use crate::uplink::Addresses;
@@ -124,7 +125,8 @@ pub(crate) fn compose(settings: &Settings, environment: &Environment) -> anyhow:
         orchestrator: orchestrator.clone(),
         overview: overview.clone(),
         recorder: recorder.clone(),
-        build: build_context(environment, net),
+        build: build_context(environment, net)
+            .with_past(Arc::new(FromStore::new(store.clone(), clock.clone()))),
         clock: clock.clone(),
     }));
     let stopping = Arc::new(AtomicBool::new(false));

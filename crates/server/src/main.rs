@@ -13,6 +13,7 @@ mod commands;
 mod compose;
 mod environment;
 mod logging;
+mod past;
 mod settings;
 mod transition_log;
 mod uplink;

@@ -153,24 +153,24 @@ impl AvailabilityProbe {
         // A phase that an earlier exchange had and the last one did not reach is no reading of this check.
         for (index, last) in phases(&course.last).into_iter().enumerate() {
             let metric =
-                [metrics::DNS, metrics::CONNECT, metrics::TLS, metrics::FIRST_BYTE, metrics::TRANSFER][index];
+                [&metrics::DNS, &metrics::CONNECT, &metrics::TLS, &metrics::FIRST_BYTE, &metrics::TRANSFER][index];
             if let Some(last) = last {
-                report.push(&metrics::ALL[metric], (course.earlier[index] + last).as_secs_f64());
+                report.push(metric, (course.earlier[index] + last).as_secs_f64());
             }
         }
         if let Some(head) = &course.last.head {
             if course.last.transfer.is_some() {
-                report.push(&metrics::ALL[metrics::TOTAL], total.as_secs_f64());
-                report.push(&metrics::ALL[metrics::BODY], course.last.body.bytes.len() as f64);
+                report.push(&metrics::TOTAL, total.as_secs_f64());
+                report.push(&metrics::BODY, course.last.body.bytes.len() as f64);
             }
-            report.push(&metrics::ALL[metrics::STATUS], f64::from(head.status));
-            report.push(&metrics::ALL[metrics::REDIRECTS], course.hops.len() as f64);
+            report.push(&metrics::STATUS, f64::from(head.status));
+            report.push(&metrics::REDIRECTS, course.hops.len() as f64);
         }
         let expires =
             course.expires.or_else(|| course.last.trace.certificates.iter().map(|c| c.not_after).min());
         if let Some(expires) = expires {
             let days = (expires.as_seconds_f64() - now.as_seconds_f64()) / 86_400.0;
-            report.push(&metrics::ALL[metrics::CERTIFICATE], days);
+            report.push(&metrics::CERTIFICATE, days);
         }
     }
 

@@ -36,7 +36,7 @@ pub const PLUGIN: Plugin = Plugin {
     )],
     metrics: metrics::ALL,
     classes: error::ALL,
-    headline: metrics::TOTAL_NAME,
+    headline: metrics::TOTAL.name,
     ..Plugin::new::<WebsiteSettings>("website", env!("CARGO_PKG_NAME"))
 };
 

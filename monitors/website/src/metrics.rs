@@ -2,37 +2,36 @@
 
 use wise_core::{Direction, MetricSpec, Threshold};
 
-pub(crate) const TOTAL_NAME: &str = "website.total_seconds";
-
-/// Every measurement. The constants below index it, so that name, unit and help stand in one place.
-pub(crate) static ALL: &[MetricSpec] = &[
-    MetricSpec::latency(
+wise_core::metrics! {
+    /// Every measurement.
+    pub(crate) ALL;
+    DNS = MetricSpec::latency(
         "website.phase.dns_seconds",
         "DNS",
         "Time to resolve the name, summed over redirects; zero for an address or a fixed address",
-    ),
-    MetricSpec::latency(
+    );
+    CONNECT = MetricSpec::latency(
         "website.phase.connect_seconds",
         "Connect",
         "Time to open the TCP connection, summed over redirects",
-    ),
-    MetricSpec::latency(
+    );
+    TLS = MetricSpec::latency(
         "website.phase.tls_seconds",
         "TLS",
         "Time of the TLS handshake, never a resumed one, summed over redirects",
-    ),
-    MetricSpec::latency(
+    );
+    FIRST_BYTE = MetricSpec::latency(
         "website.phase.first_byte_seconds",
         "First byte",
         "Time from sending the request to the head of the answer, summed over redirects",
-    ),
-    MetricSpec::latency(
+    );
+    TRANSFER = MetricSpec::latency(
         "website.phase.transfer_seconds",
         "Transfer",
         "Time to read the body up to the cap, summed over redirects",
-    ),
-    MetricSpec::latency(
-        TOTAL_NAME,
+    );
+    TOTAL = MetricSpec::latency(
+        "website.total_seconds",
         "Response time",
         "Time of the whole check, from the name to the end of the body",
     )
@@ -42,24 +41,24 @@ pub(crate) static ALL: &[MetricSpec] = &[
         critical: None,
         hysteresis: 0.1,
         checks: 2,
-    }),
-    MetricSpec::gauge(
+    });
+    STATUS = MetricSpec::gauge(
         "website.response.status_state",
         "state",
         "Status code",
         "HTTP status code of the last answer, a redirect only when it is not followed",
     )
-    .resolution(1.0),
-    MetricSpec::gauge(
+    .resolution(1.0);
+    BODY = MetricSpec::gauge(
         "website.response.body_bytes",
         "bytes",
         "Body size",
         "Bytes of the body that were read, at most the cap",
     )
-    .resolution(1.0),
-    MetricSpec::gauge("website.redirects_count", "count", "Redirects", "Redirects that were followed")
-        .resolution(1.0),
-    MetricSpec::gauge(
+    .resolution(1.0);
+    REDIRECTS = MetricSpec::gauge("website.redirects_count", "count", "Redirects", "Redirects that were followed")
+        .resolution(1.0);
+    CERTIFICATE = MetricSpec::gauge(
         "website.certificate.expires_in_days",
         "days",
         "Certificate expires in",
@@ -72,41 +71,5 @@ pub(crate) static ALL: &[MetricSpec] = &[
         critical: Some(7.0),
         hysteresis: 0.0,
         checks: 1,
-    }),
-];
-
-pub(crate) const DNS: usize = 0;
-pub(crate) const CONNECT: usize = 1;
-pub(crate) const TLS: usize = 2;
-pub(crate) const FIRST_BYTE: usize = 3;
-pub(crate) const TRANSFER: usize = 4;
-pub(crate) const TOTAL: usize = 5;
-pub(crate) const STATUS: usize = 6;
-pub(crate) const BODY: usize = 7;
-pub(crate) const REDIRECTS: usize = 8;
-pub(crate) const CERTIFICATE: usize = 9;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_indices_name_what_they_say() {
-        let pairs = [
-            (DNS, "dns"),
-            (CONNECT, "connect"),
-            (TLS, "tls"),
-            (FIRST_BYTE, "first_byte"),
-            (TRANSFER, "transfer"),
-            (TOTAL, "total"),
-            (STATUS, "status"),
-            (BODY, "body"),
-            (REDIRECTS, "redirects"),
-            (CERTIFICATE, "certificate"),
-        ];
-        assert_eq!(pairs.len(), ALL.len());
-        for (index, word) in pairs {
-            assert!(ALL[index].name.contains(word), "{index} is not {word}");
-        }
-    }
+    });
 }

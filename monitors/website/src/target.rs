@@ -13,7 +13,7 @@ use url::Url;
 use wise_core::{
     BuildContext, FieldError, FieldErrors, Masker, Monitor, Probe, ProbeSpec, Secret, is_secret_header,
 };
-use wise_net::{Alpn, ClientIdentity, IpPreference, Net, TlsOptions};
+use wise_net::{Alpn, ClientIdentity, IpPreference, Net, TlsOptions, Verify};
 
 use crate::assertion::Check;
 use crate::check::AvailabilityProbe;
@@ -240,7 +240,7 @@ impl TlsSetup {
                 }
                 _ => None,
             };
-            net.tls_config(&TlsOptions { insecure: !self.verify, roots, identity, alpn: self.alpn })
+            net.tls_config(&TlsOptions { verify: if self.verify { Verify::Full } else { Verify::Nothing }, roots, identity, alpn: self.alpn })
         };
         cell.get_or_try_init(load).await.cloned()
     }

@@ -6,16 +6,14 @@ use wise_core::{
 
 use super::*;
 
-static METRICS: [MetricSpec; 1] =
-    [MetricSpec::latency("t.total_seconds", "Response time", "Time of the whole check").threshold(
-        Threshold {
-            direction: Direction::Above,
-            warning: Some(1.0),
-            critical: Some(3.0),
-            hysteresis: 0.1,
-            checks: 2,
-        },
-    )];
+static TOTAL: MetricSpec = MetricSpec::latency("t.total_seconds", "Response time", "Time of the whole check")
+    .threshold(Threshold {
+        direction: Direction::Above,
+        warning: Some(1.0),
+        critical: Some(3.0),
+        hysteresis: 0.1,
+        checks: 2,
+    });
 static PROBES: [ProbeSpec; 2] = [
     ProbeSpec::new(
         "availability",
@@ -30,7 +28,7 @@ static PROBES: [ProbeSpec; 2] = [
         std::time::Duration::from_secs(5),
     ),
 ];
-static PLUGIN: Plugin = Plugin { metrics: &METRICS, probes: &PROBES, ..Plugin::new::<Nothing>("t", "t") };
+static PLUGIN: Plugin = Plugin { metrics: &[&TOTAL], probes: &PROBES, ..Plugin::new::<Nothing>("t", "t") };
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Nothing {}
@@ -66,7 +64,7 @@ fn own() -> Report {
 }
 
 fn slow(seconds: f64) -> Report {
-    Report { readings: vec![Reading::exact(&METRICS[0], seconds)], ..Report::default() }
+    Report { readings: vec![Reading::exact(&TOTAL, seconds)], ..Report::default() }
 }
 
 /// Applies reports and answers the statuses after each, by their first letters; D for down.
@@ -213,4 +211,30 @@ fn a_changed_definition_forgets_no_outage() {
 fn warning_and_critical_in_turn_count_together() {
     let mut engine = engine(|_| {});
     assert_eq!(run(&mut engine, [0.5, 1.5, 4.0].map(slow)), "hhu");
+}
+
+#[test]
+fn a_part_of_the_target_that_is_gone_troubles_nobody_any_more() {
+    let slow_part = |value: Option<f64>| {
+        let mut report = pass();
+        let labels = wise_core::Labels::one("disk", "a");
+        match value {
+            Some(value) => report.push_labelled(&TOTAL, &labels, value),
+            None => report.push_absent(&TOTAL, &labels, wise_core::Absent::NotKnown),
+        }
+        report
+    };
+    let mut engine = engine(|_| {});
+    run(&mut engine, [pass()]);
+    for (report, expected) in [
+        (slow_part(Some(2.0)), Status::Healthy),
+        (slow_part(Some(2.0)), Status::Degraded),
+        // Not known is not better, and neither is a failed check.
+        (slow_part(None), Status::Degraded),
+        (own(), Status::Degraded),
+        (pass(), Status::Healthy),
+    ] {
+        engine.apply(1, &report, Timestamp::default());
+        assert_eq!(engine.status(), expected);
+    }
 }

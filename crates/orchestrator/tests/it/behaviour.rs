@@ -10,12 +10,14 @@ use wise_core::{
     ProbeSpec, Report, common,
 };
 
+static TOTAL: MetricSpec = MetricSpec::latency("scripted.total_seconds", "Total", "Time of the whole check");
+
 pub static PLUGIN: Plugin = Plugin {
     probes: &[
         ProbeSpec::new("availability", "Availability", Duration::from_secs(1), Duration::from_millis(300)),
         ProbeSpec::new("storage", "Storage", Duration::from_secs(1), Duration::from_millis(300)),
     ],
-    metrics: &[MetricSpec::latency("scripted.total_seconds", "Total", "Time of the whole check")],
+    metrics: &[&TOTAL],
     headline: "scripted.total_seconds",
     ..Plugin::new::<Nothing>("scripted", "tests")
 };

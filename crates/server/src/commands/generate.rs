@@ -97,6 +97,9 @@ fn page(plugin: &Plugin) -> anyhow::Result<String> {
     );
     let schema = (plugin.schema)();
     fields(&schema, &schema, "", &mut text)?;
+    if !plugin.guide.is_empty() {
+        write!(text, "\n{}\n", plugin.guide.trim())?;
+    }
     text.push_str("\n## Probes\n\n| probe | interval | deadline |\n|---|---|---|\n");
     for probe in plugin.probes {
         writeln!(

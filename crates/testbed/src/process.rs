@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 /// The binary under test, from `WISE_BINARY`, or where a debug build puts it.
 pub fn binary() -> PathBuf {
     std::env::var_os("WISE_BINARY").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/debug/wise-monitoring")),
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/debug/wise-monitoring")),
         PathBuf::from,
     )
 }

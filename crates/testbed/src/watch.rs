@@ -1,0 +1,171 @@
+//! Runs the probes of a plugin as the orchestrator would.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use wise_core::{
+    Absent, BuildContext, CheckContext, Clock, MetricRef, Monitor, Plugin, Probe, Reading, ReadingValue,
+    Report, SecretLookup, SystemClock,
+};
+
+struct Secrets;
+
+impl SecretLookup for Secrets {
+    fn env(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        std::fs::read_to_string(path).map_err(|error| error.to_string())
+    }
+}
+
+/// A monitor with its probes, which keep their state from check to check.
+pub struct Watch {
+    plugin: &'static Plugin,
+    monitor: Arc<dyn Monitor>,
+    probes: HashMap<&'static str, Box<dyn Probe>>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").field("monitor", &self.monitor).finish_non_exhaustive()
+    }
+}
+
+impl Watch {
+    /// What constructors are given.
+    pub fn context() -> BuildContext {
+        BuildContext::new(Arc::new(Secrets))
+    }
+
+    /// A monitor with these settings.
+    ///
+    /// # Panics
+    /// They do not build.
+    pub fn new(plugin: &'static Plugin, settings: Value) -> Self {
+        let monitor = (plugin.build)(settings, &Self::context())
+            .unwrap_or_else(|errors| panic!("the settings do not build: {errors}"));
+        Self { plugin, monitor, probes: HashMap::new() }
+    }
+
+    /// Why the settings do not build.
+    ///
+    /// # Panics
+    /// They do.
+    pub fn refused(plugin: &'static Plugin, settings: Value) -> String {
+        match (plugin.build)(settings, &Self::context()) {
+            Ok(monitor) => panic!("the settings build: {monitor:?}"),
+            Err(errors) => errors.to_string(),
+        }
+    }
+
+    /// Makes a check under the probe's own deadline.
+    pub async fn check(&mut self, probe: &str) -> Report {
+        let timeout =
+            self.plugin.probes[self.plugin.probe_index(probe).expect("a probe of the plugin")].timeout;
+        self.check_within(probe, timeout).await
+    }
+
+    /// Makes a check under a deadline, and fails when it is overstayed.
+    ///
+    /// # Panics
+    /// The check overstays its deadline, or reports what its descriptor does not know.
+    pub async fn check_within(&mut self, probe: &str, timeout: Duration) -> Report {
+        let spec = &self.plugin.probes[self.plugin.probe_index(probe).expect("a probe of the plugin")];
+        let monitor = &self.monitor;
+        let slot = self
+            .probes
+            .entry(spec.name)
+            .or_insert_with(|| monitor.probe(spec.name).expect("the monitor makes its probes"));
+        let cx = CheckContext { timeout, now: SystemClock.now(), detailed: true };
+        // The orchestrator grants half a second more before it throws a probe away.
+        let report = tokio::time::timeout(timeout + Duration::from_millis(500), slot.check(&cx))
+            .await
+            .unwrap_or_else(|_| panic!("the probe {probe} overstayed its deadline of {timeout:?}"));
+        for reading in &report.readings {
+            let name = reading.metric.name();
+            assert!(self.plugin.allows_metric(name), "{name} is not in the catalogue");
+            if let MetricRef::Declared(spec) = &reading.metric {
+                assert!(
+                    self.plugin.metrics.iter().any(|known| std::ptr::eq(*known, *spec)),
+                    "{name} is not listed"
+                );
+            }
+            let number = match reading.value {
+                ReadingValue::Exact(number) | ReadingValue::Estimate(number) => number,
+                ReadingValue::Absent(_) => 0.0,
+            };
+            assert!(number.is_finite(), "{name} is {number}");
+        }
+        if let Some(failure) = &report.failure {
+            let is_known = wise_core::common::ALL
+                .iter()
+                .chain(self.plugin.classes)
+                .any(|class| std::ptr::eq(*class, failure.class));
+            assert!(is_known, "the class {} is not in the descriptor", failure.class.name);
+            assert!(report.evidence.is_some(), "a failed check has evidence: {failure:?}");
+        }
+        report
+    }
+
+    /// Class, code and message of a check that fails.
+    ///
+    /// # Panics
+    /// It passes.
+    pub async fn failure(&mut self, probe: &str, timeout: Duration) -> (String, String, String) {
+        let report = self.check_within(probe, timeout).await;
+        let failure = report.failure.unwrap_or_else(|| panic!("the check passed: {:?}", report.evidence));
+        let code = failure.code.map(std::borrow::Cow::into_owned).unwrap_or_default();
+        (failure.class.name.to_owned(), code, failure.message)
+    }
+}
+
+/// The reading of a metric with these labels; labels that are not named may be anything.
+pub fn find<'a>(report: &'a Report, metric: &str, labels: &[(&str, &str)]) -> Option<&'a Reading> {
+    report.readings.iter().find(|reading| {
+        reading.metric.name() == metric
+            && labels.iter().all(|(name, value)| {
+                reading.labels.pairs().iter().any(|(known, text)| known == name && text == value)
+            })
+    })
+}
+
+/// The number of a metric.
+///
+/// # Panics
+/// There is none.
+pub fn value(report: &Report, metric: &str, labels: &[(&str, &str)]) -> f64 {
+    let found = find(report, metric, labels);
+    found.and_then(|reading| reading.value.number()).unwrap_or_else(|| {
+        let known: Vec<String> = report
+            .readings
+            .iter()
+            .map(|r| format!("{}{:?} {:?}", r.metric.name(), r.labels.pairs(), r.value))
+            .collect();
+        panic!("no number for {metric} {labels:?}; failure {:?}; readings: {known:#?}", report.failure)
+    })
+}
+
+/// Why a metric has no number.
+///
+/// # Panics
+/// It has one, or no reading at all.
+pub fn absent(report: &Report, metric: &str, labels: &[(&str, &str)]) -> Absent {
+    match find(report, metric, labels).map(|reading| &reading.value) {
+        Some(ReadingValue::Absent(why)) => why.clone(),
+        other => panic!("{metric} {labels:?} is not absent: {other:?}"),
+    }
+}
+
+/// A fact of the report.
+pub fn fact<'a>(report: &'a Report, name: &str) -> Option<&'a str> {
+    report.facts.iter().find(|(known, _)| *known == name).map(|(_, text)| text.as_str())
+}
+
+/// The evidence as text.
+pub fn evidence(report: &Report) -> String {
+    report.evidence.as_ref().map(Value::to_string).unwrap_or_default()
+}
