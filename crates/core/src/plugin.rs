@@ -247,6 +247,28 @@ impl Plugin {
     }
 }
 
+/// Joins the lists of a catalogue that stands in several files. `N` is the sum of their lengths.
+///
+/// # Panics
+/// At compile time, if `N` is not that sum.
+pub const fn join_metrics<const N: usize>(
+    parts: &[&[&'static MetricSpec]],
+) -> [&'static MetricSpec; N] {
+    let mut all = [parts[0][0]; N];
+    let (mut at, mut part) = (0, 0);
+    while part < parts.len() {
+        let mut index = 0;
+        while index < parts[part].len() {
+            all[at] = parts[part][index];
+            at += 1;
+            index += 1;
+        }
+        part += 1;
+    }
+    assert!(at == N, "N is the number of metrics");
+    all
+}
+
 /// Declares a catalogue: a static for each metric, and the list of them all.
 #[macro_export]
 macro_rules! metrics {

@@ -5,6 +5,7 @@
 //! [`Trace::deadline_missed`] what a missed deadline means, and puts the trace into its evidence. The stages are
 //! [`Net::connect`] (resolve and connect) and [`Net::handshake`] (TLS).
 
+mod bounded;
 mod certificate;
 mod classify;
 mod connect;
@@ -13,6 +14,7 @@ mod resolve;
 mod tls;
 mod trace;
 
+pub use bounded::{Allowance, Bounded};
 pub use certificate::Certificate;
 pub use classify::{classify_io, classify_tls};
 pub use connect::{Host, IpPreference, Target};

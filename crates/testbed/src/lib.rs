@@ -13,6 +13,7 @@ mod postgres;
 mod process;
 mod redis;
 mod service;
+mod small_disk;
 mod watch;
 
 pub use certificates::Certificates;
@@ -24,7 +25,8 @@ pub use postgres::Postgres;
 pub use process::{binary, free_port, hard_kill, signal, terminate};
 pub use redis::{Redis, Sentinel};
 pub use service::{ClientSession, Service};
-pub use watch::{Watch, absent, evidence, fact, find, value};
+pub use small_disk::SmallDisk;
+pub use watch::{Watch, absent, code, evidence, fact, find, number, value};
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -50,9 +52,26 @@ pub fn until<T, E: Debug>(what: &str, mut ask: impl FnMut() -> Result<T, E>) -> 
     }
 }
 
+/// As [`until`], for questions that are asked on a runtime, which goes on with its tasks in between.
+///
+/// # Panics
+/// It is not within [`PATIENCE`].
+pub async fn eventually<T, E: Debug>(what: &str, mut ask: impl FnMut() -> Result<T, E>) -> T {
+    let deadline = deadline();
+    loop {
+        match ask() {
+            Ok(found) => return found,
+            Err(seen) => {
+                assert!(!deadline(), "{what}: not within {} s; last seen: {seen:?}", PATIENCE.as_secs());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
 /// Says when the patience is over.
 #[expect(clippy::disallowed_methods, reason = "tests of real processes run on real time")]
-fn deadline() -> impl Fn() -> bool {
+pub(crate) fn deadline() -> impl Fn() -> bool {
     let started = std::time::Instant::now();
     move || started.elapsed() > PATIENCE
 }

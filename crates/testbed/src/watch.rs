@@ -111,6 +111,28 @@ impl Watch {
         report
     }
 
+    /// Checks until the report is as wanted.
+    ///
+    /// # Panics
+    /// It never is; the last report is shown.
+    pub async fn check_until(
+        &mut self,
+        what: &str,
+        probe: &str,
+        timeout: Duration,
+        is_wanted: impl Fn(&Report) -> bool,
+    ) -> Report {
+        let deadline = crate::deadline();
+        loop {
+            let report = self.check_within(probe, timeout).await;
+            if is_wanted(&report) {
+                return report;
+            }
+            assert!(!deadline(), "{what}: never; last seen: {:?} {:?}", report.failure, report.evidence);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Class, code and message of a check that fails.
     ///
     /// # Panics
@@ -131,6 +153,16 @@ pub fn find<'a>(report: &'a Report, metric: &str, labels: &[(&str, &str)]) -> Op
                 reading.labels.pairs().iter().any(|(known, text)| known == name && text == value)
             })
     })
+}
+
+/// The number of a metric, if there is one.
+pub fn number(report: &Report, metric: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    find(report, metric, labels)?.value.number()
+}
+
+/// Code of the failure of a report, empty where there is none.
+pub fn code(report: &Report) -> &str {
+    report.failure.as_ref().and_then(|failure| failure.code.as_deref()).unwrap_or("")
 }
 
 /// The number of a metric.

@@ -1,0 +1,242 @@
+//! Replication, seen from the primary or from the standby.
+
+use serde_json::json;
+use wise_core::{Absent, Failure, Labels, async_trait};
+use wise_database::classes;
+
+use crate::activity::{GRANT, push};
+use crate::config::Watched;
+use crate::metrics::replication as metrics;
+use crate::rows::Rows;
+use crate::session::Session;
+use crate::slots::Slots;
+use crate::{Run, Step};
+
+#[derive(Debug, Default)]
+pub(crate) struct Replication {
+    slots: Slots,
+}
+
+#[async_trait]
+impl Step<Watched> for Replication {
+    async fn run(&mut self, run: &mut Run<'_>) -> Result<(), Failure> {
+        let session = run.watched.server.kept(&mut run.stages).await?;
+        run.report.local = session.is_local;
+        run.stages.begin("role");
+        let role = session.rows("SELECT pg_is_in_recovery() AS standby").await?;
+        let is_standby = role.first().is_some_and(|row| row.is("standby"));
+        run.stages.begin("replication");
+        let mut problems = Vec::new();
+        if is_standby {
+            self.standby(&session, run, &mut problems).await?;
+        }
+        // A standby may have standbys of its own.
+        self.primary(&session, is_standby, run, &mut problems).await?;
+        self.slots.read(&session, is_standby, run, &mut problems).await?;
+        subscriptions(&session, run, &mut problems).await?;
+        run.stages.end();
+        run.watched.server.keep(session);
+        problems.into_iter().next().map_or(Ok(()), Err)
+    }
+}
+
+/// Where the log is now: what was written on a primary, what was received or replayed on a standby.
+fn position(is_standby: bool) -> &'static str {
+    if is_standby {
+        "coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())"
+    } else {
+        "pg_current_wal_lsn()"
+    }
+}
+
+impl Replication {
+    async fn primary(
+        &mut self,
+        session: &Session,
+        is_standby: bool,
+        run: &mut Run<'_>,
+        problems: &mut Vec<Failure>,
+    ) -> Result<(), Failure> {
+        let now = position(is_standby);
+        let sets = session
+            .run(&format!(
+                "SELECT pg_wal_lsn_diff({now}, '0/0') AS position;\
+                 SELECT application_name, host(client_addr) AS client, state, sync_state, \
+                 pg_wal_lsn_diff({now}, replay_lsn) AS behind, extract(epoch FROM flush_lag) AS flush_lag, \
+                 extract(epoch FROM replay_lag) AS replay_lag FROM pg_stat_replication ORDER BY pid LIMIT 100"
+            ))
+            .await?;
+        let [positions, standbys] = <[Rows; 2]>::try_from(sets).unwrap_or_default();
+        push(
+            &mut run.report,
+            &metrics::WAL_GENERATED,
+            positions.first().and_then(|row| row.number("position")),
+        );
+        let mut streaming = 0u32;
+        let mut shown = Vec::new();
+        for row in &standbys {
+            let name = row.string("application_name");
+            // Backups and log archivers come and go, and replay nothing.
+            if matches!(name.as_str(), "pg_basebackup" | "pg_receivewal" | "pg_rewind") {
+                continue;
+            }
+            let client = row.string("client");
+            let client = if client.is_empty() { "local".to_owned() } else { client };
+            let labels =
+                Labels::new([("standby".to_owned(), name.clone()), ("client".to_owned(), client.clone())]);
+            let report = &mut run.report;
+            let Some(state) = row.text("state") else {
+                report.push_absent(&metrics::STANDBY_STATE, &labels, Absent::NoPermission(GRANT.to_owned()));
+                report.push_absent(
+                    &metrics::REPLAY_LAG_BYTES,
+                    &labels,
+                    Absent::NoPermission(GRANT.to_owned()),
+                );
+                continue;
+            };
+            streaming += u32::from(state == "streaming");
+            let code = match state {
+                "streaming" => 0.0,
+                "catchup" | "startup" => 1.0,
+                _ => 2.0,
+            };
+            report.push_labelled(&metrics::STANDBY_STATE, &labels, code);
+            let behind = row.number("behind").map(|bytes| bytes.max(0.0));
+            if let Some(bytes) = behind {
+                report.push_labelled(&metrics::REPLAY_LAG_BYTES, &labels, bytes);
+            }
+            // The server has no lag for a standby that is idle and has replayed everything: then it is zero.
+            for (metric, column) in [(&metrics::FLUSH_LAG, "flush_lag"), (&metrics::REPLAY_LAG, "replay_lag")]
+            {
+                match (row.number(column), behind) {
+                    (Some(lag), _) => report.push_labelled(metric, &labels, lag),
+                    (None, Some(0.0)) => report.push_labelled(metric, &labels, 0.0),
+                    (None, _) => report.push_absent(metric, &labels, Absent::NotKnown),
+                }
+            }
+            shown.push(json!({"standby": name, "client": client, "state": state, "sync_state": row.text("sync_state"),
+                "behind_bytes": behind, "replay_lag_seconds": row.number("replay_lag")}));
+        }
+        let expected = run.watched.settings.expected_replicas;
+        run.report.push(&metrics::STANDBYS, f64::from(streaming));
+        if !shown.is_empty() {
+            run.evidence.insert("standbys".to_owned(), shown.into());
+        }
+        if streaming < expected && !is_standby {
+            let text = format!("{streaming} of {expected} expected standbys stream from this server");
+            problems.push(Failure::new(&classes::REPLICATION, text).code("standby_missing"));
+        }
+        Ok(())
+    }
+
+    async fn standby(
+        &mut self,
+        session: &Session,
+        run: &mut Run<'_>,
+        problems: &mut Vec<Failure>,
+    ) -> Result<(), Failure> {
+        let paused = if session.version >= 140_000 {
+            "pg_get_wal_replay_pause_state() <> 'not paused'"
+        } else {
+            "pg_is_wal_replay_paused()"
+        };
+        let sets = session
+            .run(&format!(
+                "SELECT {paused} AS paused, pg_last_wal_receive_lsn() AS received, \
+                 pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) AS unreplayed, \
+                 extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) AS lag, \
+                 extract(epoch FROM current_setting('wal_receiver_timeout')::interval) AS timeout;\
+                 SELECT status, extract(epoch FROM clock_timestamp() - last_msg_receipt_time) AS age, slot_name, \
+                 pg_has_role('pg_read_all_stats', 'USAGE') AS may_see FROM pg_stat_wal_receiver"
+            ))
+            .await?;
+        let [states, receivers] = <[Rows; 2]>::try_from(sets).unwrap_or_default();
+        let Some(state) = states.first() else { return Ok(()) };
+        let is_paused = state.is("paused");
+        run.report.push(&metrics::REPLAY_PAUSED, f64::from(u8::from(is_paused)));
+        let unreplayed = state.number("unreplayed").map(|bytes| bytes.max(0.0));
+        push(&mut run.report, &metrics::LAG_BYTES, unreplayed);
+        let receiver = receivers.first();
+        if receiver.is_some_and(|row| row.text("status").is_none() && !row.is("may_see")) {
+            let why = || Absent::NoPermission(GRANT.to_owned());
+            for metric in [&metrics::RECEIVER, &metrics::RECEIVER_AGE, &metrics::LAG] {
+                run.report.push_absent(metric, &Labels::default(), why());
+            }
+            return Ok(());
+        }
+        let is_streaming = receiver.is_some_and(|row| row.text("status") == Some("streaming"));
+        run.report.push(&metrics::RECEIVER, f64::from(u8::from(is_streaming)));
+        let age = receiver.and_then(|row| row.number("age")).map(|age| age.max(0.0));
+        push(&mut run.report, &metrics::RECEIVER_AGE, age);
+        // A receiver asks for a sign of life after half its timeout: with an older message the primary hangs.
+        let patience = state.number("timeout").filter(|timeout| *timeout > 0.0).unwrap_or(60.0) / 2.0 + 1.0;
+        let is_fresh = is_streaming && age.is_some_and(|age| age <= patience);
+        run.evidence.insert(
+            "receiver".to_owned(),
+            json!({"status": receiver.and_then(|row| row.text("status")), "last_message_age_seconds": age,
+                "unreplayed_bytes": unreplayed, "replay_paused": is_paused}),
+        );
+        // Everything replayed is no lag, but only while the primary is heard: a dead one sends nothing either.
+        match (state.number("lag"), unreplayed) {
+            (_, Some(0.0)) if is_fresh => run.report.push(&metrics::LAG, 0.0),
+            (Some(lag), Some(bytes)) if bytes > 0.0 => run.report.push(&metrics::LAG, lag.max(0.0)),
+            _ => run.report.push_absent(&metrics::LAG, &Labels::default(), Absent::NotKnown),
+        }
+        if !is_streaming {
+            let text = "this standby does not receive from its primary";
+            problems.push(Failure::new(&classes::REPLICATION, text).code("receiver_stopped"));
+        } else if !is_fresh {
+            let seconds = age.unwrap_or(0.0).round();
+            let text = format!(
+                "this standby has not heard from its primary for {seconds} s, though the connection is open"
+            );
+            problems.push(Failure::new(&classes::REPLICATION, text).code("primary_silent"));
+        }
+        Ok(())
+    }
+}
+
+async fn subscriptions(
+    session: &Session,
+    run: &mut Run<'_>,
+    problems: &mut Vec<Failure>,
+) -> Result<(), Failure> {
+    // Columns by name: subconninfo holds a password, and only superusers may read it.
+    let errors = if session.version >= 150_000 {
+        "(SELECT apply_error_count FROM pg_stat_subscription_stats e WHERE e.subid = s.oid)"
+    } else {
+        "NULL"
+    };
+    let leader = if session.version >= 160_000 { "AND w.leader_pid IS NULL" } else { "" };
+    let rows = match session
+        .rows(&format!(
+            "SELECT s.subname, s.subenabled, w.pid, extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time) AS age, \
+             {errors} AS errors FROM pg_subscription s LEFT JOIN pg_stat_subscription w ON w.subid = s.oid AND w.relid IS NULL \
+             {leader} WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 100"
+        ))
+        .await
+    {
+        Ok(rows) => rows,
+        // Before PostgreSQL 12 ordinary roles may not read the list.
+        Err(failure) if failure.class.name == wise_core::common::PERMISSION.name => return Ok(()),
+        Err(failure) => return Err(failure),
+    };
+    for row in &rows {
+        let name = row.string("subname");
+        let labels = Labels::one("subscription", name.clone());
+        let is_enabled = row.is("subenabled");
+        let works = is_enabled && row.number("pid").is_some();
+        run.report.push_labelled(&metrics::SUBSCRIPTION_STATE, &labels, f64::from(u8::from(works)));
+        if let Some(age) = row.number("age") {
+            run.report.push_labelled(&metrics::SUBSCRIPTION_AGE, &labels, age.max(0.0));
+        }
+        if let Some(errors) = row.number("errors") {
+            run.report.push_labelled(&metrics::SUBSCRIPTION_ERRORS, &labels, errors);
+        }
+        if is_enabled && !works {
+            let text = format!("the subscription {name} is enabled, and its worker does not run");
+            problems.push(Failure::new(&classes::REPLICATION, text).code("subscription_stopped"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,31 @@
+use serde_json::json;
+use wise_core::conformance;
+use wise_monitor_postgresql::REGISTERED;
+use wise_testbed::Watch;
+
+#[test]
+fn the_plugin_keeps_the_contract() {
+    assert_eq!(conformance::problems(&REGISTERED, &Watch::context()), Vec::<String>::new());
+}
+
+#[test]
+fn wrong_settings_name_the_field_and_the_cure() {
+    for (settings, parts) in [
+        (json!({"url": "mysql://a@b"}), ["url", "postgresql://"]),
+        (json!({"url": "postgresql://mon:hunter22@db?sslmode=maybe"}), ["url", "verify-full"]),
+        (json!({"url": "postgresql://db", "top_tables": 1000}), ["top_tables", "at most 200"]),
+        (
+            json!({"url": "postgresql://db", "queries": [{"name": "a b", "sql": "SELECT 1"}]}),
+            ["queries[0].name", "open_orders"],
+        ),
+        (
+            json!({"url": "postgresql://db", "queries": [{"name": "a", "sql": " "}]}),
+            ["queries[0].sql", "SELECT"],
+        ),
+        (json!({"url": "postgresql://db", "expected_role": "leader"}), ["expected_role", "standby"]),
+    ] {
+        let error = Watch::refused(&REGISTERED, settings);
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        assert!(!error.contains("hunter22"), "{error}");
+    }
+}
