@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use wise_core::{MetricKind, Registry as Plugins, Status};
+use wise_core::{MetricKind, MetricRef, Plugin, Registry as Plugins, Status};
 use wise_orchestrator::{DELAY_BUCKETS, SchedulerStats};
 use wise_storage::{Overview, RecorderState};
 use wise_telemetry::prometheus_client::collector::Collector;
@@ -113,12 +113,25 @@ impl fmt::Debug for Monitors {
 /// Labels and value of a reading.
 type Sample = (Vec<(String, String)>, f64);
 
+/// Names of the labels that every sample of a monitor has.
+const OWN_LABELS: [&str; 4] = ["monitor", "monitor_id", "kind", "name"];
+
+/// What stands before the star of the pattern that a metric fits.
+fn found_prefix(plugin: &Plugin, name: &str) -> Option<&'static str> {
+    plugin
+        .metric_patterns
+        .iter()
+        .filter_map(|pattern| pattern.split_once('*').map(|(before, _)| before))
+        .find(|before| name.len() > before.len() && name.starts_with(before))
+}
+
 /// Labels of a monitor: names may change, so the id is there too.
 type MonitorLabels = [(&'static str, String); 3];
 
 impl Collector for Monitors {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut readings: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
+        let mut found: BTreeMap<&'static str, Vec<Sample>> = BTreeMap::new();
         let mut states: Vec<(MonitorLabels, Status, bool)> = Vec::new();
         self.overview.for_each(|item| {
             let labels = [
@@ -129,11 +142,29 @@ impl Collector for Monitors {
             states.push((labels.clone(), item.status, item.down));
             // A monitor that is not checked has no readings now: the last ones would look alive.
             if matches!(item.status, Status::Healthy | Status::Degraded | Status::Unhealthy) {
-                for reading in item.readings.iter().flat_map(|(_, readings)| readings) {
+                for reading in item.readings.iter().flat_map(|last| last.readings.iter()) {
                     let Some(value) = reading.value.number() else { continue };
                     let own = labels.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-                    let all = own.chain(reading.labels.pairs().iter().cloned()).collect();
-                    readings.entry(reading.metric.name().to_owned()).or_default().push((all, value));
+                    // A label of the target's must not take the place of ours.
+                    let theirs = reading.labels.pairs().iter().map(|(name, value)| {
+                        let is_taken = OWN_LABELS.contains(&name.as_str());
+                        (if is_taken { format!("target_{name}") } else { name.clone() }, value.clone())
+                    });
+                    let mut all: Vec<_> = own.chain(theirs).collect();
+                    let name = reading.metric.name();
+                    let prefix = self
+                        .plugins
+                        .plugin(&item.kind)
+                        .filter(|_| matches!(reading.metric, MetricRef::Found(_)))
+                        .and_then(|plugin| found_prefix(plugin, name));
+                    match prefix {
+                        // Found at run time: one family a pattern, so that no two names can become one.
+                        Some(prefix) => {
+                            all.push(("name".to_owned(), name[prefix.len()..].to_owned()));
+                            found.entry(prefix).or_default().push((all, value));
+                        }
+                        None => readings.entry(name.to_owned()).or_default().push((all, value)),
+                    }
                 }
             }
         });
@@ -182,6 +213,14 @@ impl Collector for Monitors {
                         }
                     }
                 }
+            }
+        }
+        for (prefix, values) in &found {
+            let name = format!("wise_{}", prefix.trim_end_matches('.').replace('.', "_"));
+            let help = format!("Metrics found at run time under {prefix}*, such as those of custom queries");
+            let mut family = encoder.encode_descriptor(&name, &help, None, MetricType::Gauge)?;
+            for (labels, value) in values {
+                ConstGauge::new(*value).encode(family.encode_family(labels)?)?;
             }
         }
         Ok(())

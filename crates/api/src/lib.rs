@@ -12,6 +12,7 @@ mod guard;
 mod live;
 mod openapi;
 mod problem;
+mod readings;
 mod routes;
 mod view;
 

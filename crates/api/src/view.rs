@@ -158,7 +158,7 @@ pub(crate) struct ResultView {
     /// What happened.
     #[schema(value_type = Option<Object>)]
     evidence: Option<Value>,
-    /// The numbers, for a check that was made by hand.
+    /// The numbers by series, such as `server.filesystem.used_ratio{mount="/"}`, for a check that was made by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     readings: Option<BTreeMap<String, f64>>,
     /// Where it was made.
@@ -194,7 +194,7 @@ impl ResultView {
         let readings = record
             .readings
             .iter()
-            .filter_map(|reading| Some((reading.metric.name().to_owned(), reading.value.number()?)))
+            .filter_map(|reading| Some((crate::readings::series(reading), reading.value.number()?)))
             .collect();
         Self {
             id: record.time.as_micros().to_string(),

@@ -8,8 +8,8 @@ use tokio::sync::OnceCell;
 use wise_core::{Failure, FieldError, FieldErrors, common};
 use wise_net::{Alpn, ClientIdentity, Net, TlsOptions, Verify};
 
-/// How much TLS is asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+/// How much TLS is asked for; each asks for more than the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TlsMode {
     /// Never.

@@ -14,7 +14,9 @@ mod sqlite;
 mod uptime;
 
 pub use error::StoreError;
-pub use overview::{BEATS, BUCKET_SECONDS, Counts, Overview, OverviewDelta, OverviewItem, OverviewSnapshot};
+pub use overview::{
+    BEATS, BUCKET_SECONDS, Counts, LastReadings, Overview, OverviewDelta, OverviewItem, OverviewSnapshot,
+};
 pub use query::{Aggregate, HistoryQuery, HistorySeries, ResultQuery, StoredResult};
 pub use recorder::{Listener, Published, Recorder, RecorderState, StoredTransition, Verdicts};
 pub use seal::{KeySource, Sealer};

@@ -49,13 +49,26 @@ pub struct OverviewItem {
     /// Facts, the newest value of each.
     pub facts: BTreeMap<String, String>,
     /// The readings of each probe's last check.
-    pub readings: Vec<(&'static str, Vec<Reading>)>,
+    pub readings: Vec<LastReadings>,
     /// Up ÷ (up + down) of the last 24 hours.
     pub uptime_24h: Option<f64>,
     /// The heartbeat bar, oldest first: a letter a bucket.
     pub beats: String,
     /// Mean latency a bucket, in milliseconds.
     pub latency: Vec<Option<f64>>,
+}
+
+/// What the last check of a probe measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastReadings {
+    /// The probe.
+    pub probe: &'static str,
+    /// When the check began.
+    pub time: Timestamp,
+    /// Class and message of its failure.
+    pub failure: Option<(String, String)>,
+    /// The readings. Shared: a database has hundreds, and the view is copied often.
+    pub readings: Arc<[Reading]>,
 }
 
 /// Monitors by status.
@@ -308,9 +321,15 @@ impl Live {
             }
         }
         // The last check's readings and no others: what it could not measure is absent, and not as it was.
-        match self.item.readings.iter_mut().find(|(probe, _)| *probe == record.probe) {
-            Some((_, known)) => known.clone_from(&record.readings),
-            None => self.item.readings.push((record.probe, record.readings.clone())),
+        let last = LastReadings {
+            probe: record.probe,
+            time: record.time,
+            failure: record.failure.as_ref().map(|f| (f.class.name.to_owned(), f.message.clone())),
+            readings: record.readings.as_slice().into(),
+        };
+        match self.item.readings.iter_mut().find(|known| known.probe == record.probe) {
+            Some(known) => *known = last,
+            None => self.item.readings.push(last),
         }
         self.item.reason.clone_from(&record.reason);
         for (name, value) in &record.facts {

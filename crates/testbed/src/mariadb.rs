@@ -96,6 +96,8 @@ impl MariaDb {
             &format!("--datadir={folder}/data"),
             &format!("--socket={folder}/socket"),
             &format!("--pid-file={folder}/pid"),
+            // A server that starts clears temporary tables away, those of its neighbours too.
+            &format!("--tmpdir={folder}"),
             &format!("--port={}", self.port),
             "--bind-address=127.0.0.1",
             "--innodb-buffer-pool-size=16M",
@@ -145,6 +147,7 @@ impl MariaDb {
             "-n",
             "-u",
             "root",
+            "--database=mysql",
             &format!("--socket={}", self.socket()),
         ]);
         command

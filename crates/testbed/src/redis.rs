@@ -100,13 +100,21 @@ impl Redis {
         });
     }
 
+    /// A client that is ended after five seconds: `redis-cli` itself waits for ever for a server that is frozen.
     fn client(&self) -> Command {
-        let mut command = Command::new("redis-cli");
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-t", "5"]);
-        if self.is_tls() {
-            command.args(["--tls", "--insecure"]);
-        }
+        let mut command = Command::new("timeout");
+        command.arg("5");
+        command.arg("redis-cli").args(self.way());
         command
+    }
+
+    fn way(&self) -> Vec<String> {
+        let mut way = ["-h", "127.0.0.1", "-p"].map(str::to_owned).to_vec();
+        way.push(self.port.to_string());
+        if self.is_tls() {
+            way.extend(["--tls", "--insecure"].map(str::to_owned));
+        }
+        way
     }
 
     /// Runs a command, words by spaces, and answers what came back, errors too.
@@ -120,7 +128,9 @@ impl Redis {
 
     /// A session that stays open.
     pub fn session(&self) -> ClientSession {
-        ClientSession::start(self.client())
+        let mut command = Command::new("redis-cli");
+        command.args(self.way());
+        ClientSession::start(command)
     }
 
     /// Its URL.

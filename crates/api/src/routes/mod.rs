@@ -8,6 +8,7 @@ mod metrics;
 mod monitors;
 mod overview;
 mod plugins;
+mod readings;
 mod settings;
 
 use actix_web::http::Method;
@@ -57,6 +58,7 @@ fn register(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
         .service(monitors::patch_monitor)
         .service(monitors::delete_monitor)
         .service(monitors::check_monitor)
+        .service(readings::show_readings)
         .service(history::show_history)
         .service(history::list_results)
         .service(history::list_transitions)

@@ -1,0 +1,107 @@
+//! Readings as the API shows them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use wise_core::{Absent, MetricRef, Reading, ReadingValue, Timestamp};
+use wise_storage::{LastReadings, OverviewItem};
+
+/// What the last checks of a monitor measured.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Readings)]
+pub(crate) struct ReadingsView {
+    /// By probe, in the order in which they first reported.
+    probes: Vec<ProbeReadings>,
+}
+
+/// What the last check of a probe measured.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProbeReadings {
+    /// The probe.
+    probe: &'static str,
+    /// When the check began.
+    #[schema(value_type = String)]
+    time: Timestamp,
+    /// Class of its failure.
+    error_class: Option<String>,
+    /// Message of its failure.
+    message: Option<String>,
+    /// The readings.
+    readings: Vec<ReadingView>,
+}
+
+/// One reading.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Reading)]
+pub(crate) struct ReadingView {
+    /// Dotted name of the metric.
+    metric: String,
+    /// Title of the metric, for people.
+    title: String,
+    /// Unit; empty where a custom query names none.
+    unit: String,
+    /// The part of the target.
+    labels: BTreeMap<String, String>,
+    /// The value; null where there is none.
+    value: Option<f64>,
+    /// `exact`, `estimate`, or why there is no value: `unsupported`, `no_permission`, `unknown`.
+    quality: &'static str,
+    /// What would cure a missing permission.
+    cure: Option<String>,
+}
+
+impl ReadingsView {
+    pub(crate) fn new(item: &OverviewItem) -> Self {
+        Self { probes: item.readings.iter().map(ProbeReadings::new).collect() }
+    }
+}
+
+impl ProbeReadings {
+    fn new(last: &LastReadings) -> Self {
+        let (error_class, message) = last.failure.clone().unzip();
+        Self {
+            probe: last.probe,
+            time: last.time,
+            error_class,
+            message,
+            readings: last.readings.iter().map(ReadingView::new).collect(),
+        }
+    }
+}
+
+impl ReadingView {
+    fn new(reading: &Reading) -> Self {
+        let (title, unit) = match &reading.metric {
+            MetricRef::Declared(spec) => (spec.title.to_owned(), spec.unit.to_owned()),
+            MetricRef::Found(found) => (found.name.clone(), found.unit.clone()),
+        };
+        let (quality, cure) = match &reading.value {
+            ReadingValue::Exact(_) => ("exact", None),
+            ReadingValue::Estimate(_) => ("estimate", None),
+            ReadingValue::Absent(Absent::Unsupported) => ("unsupported", None),
+            ReadingValue::Absent(Absent::NoPermission(cure)) => ("no_permission", Some(cure.clone())),
+            ReadingValue::Absent(Absent::NotKnown) => ("unknown", None),
+        };
+        Self {
+            metric: reading.metric.name().to_owned(),
+            title,
+            unit,
+            labels: reading.labels.pairs().iter().cloned().collect(),
+            value: reading.value.number(),
+            quality,
+            cure,
+        }
+    }
+}
+
+/// Metric and labels in one text, as Prometheus writes a series.
+pub(crate) fn series(reading: &Reading) -> String {
+    let labels: Vec<String> =
+        reading.labels.pairs().iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    if labels.is_empty() {
+        reading.metric.name().to_owned()
+    } else {
+        format!("{}{{{}}}", reading.metric.name(), labels.join(","))
+    }
+}

@@ -1,0 +1,29 @@
+//! What the last checks of a monitor measured, part by part.
+
+use actix_web::{HttpResponse, get, web};
+use wise_storage::Overview;
+
+use super::monitor_id;
+use crate::access::{Access, permission::MonitorsRead};
+use crate::problem::{Problem, ProblemDocument};
+use crate::readings::ReadingsView;
+
+/// The readings of each probe's last check: values with their labels and quality, or why there is none.
+#[utoipa::path(
+    tag = "monitors",
+    params(("id" = String, Path, description = "Id of the monitor")),
+    responses(
+        (status = 200, description = "The readings", body = ReadingsView),
+        (status = 404, body = ProblemDocument)
+    )
+)]
+#[get("/api/v1/monitors/{id}/readings")]
+pub(crate) async fn show_readings(
+    _: Access<MonitorsRead>,
+    id: web::Path<String>,
+    overview: web::Data<Overview>,
+) -> Result<HttpResponse, Problem> {
+    let id = monitor_id(&id)?;
+    let item = overview.item(id).ok_or_else(|| Problem::not_found("monitor"))?;
+    Ok(HttpResponse::Ok().json(ReadingsView::new(&item)))
+}
