@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: what a check costs, with the real binary against a local nginx.
+//! `cargo xtask bench`: what a check costs, with the real binary against a local nginx; and `cargo xtask bench monitors`:
+//! what the other kinds cost beside the exporters that others use.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,7 +11,7 @@ use anyhow::{Context, bail};
 
 use crate::run::build_dist;
 use crate::setup;
-use crate::shell::target;
+use crate::shell::{command, run, target};
 use crate::test::stopwatch;
 
 /// How long is measured, after the warm-up.
@@ -20,6 +21,13 @@ const WARM_UP: Duration = Duration::from_secs(15);
 const TICKS: f64 = 100.0;
 
 pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
+    if arguments.first().is_some_and(|first| first == "monitors") {
+        setup::for_comparison()?;
+        build_dist()?;
+        let binary = target().join("dist/wise-monitoring");
+        let arguments = ["run", "--locked", "-p", "wise-e2e", "--example", "compare"];
+        return run(command("cargo", &arguments).env("WISE_BINARY", binary));
+    }
     setup::for_tests()?;
     build_dist()?;
     let mut sizes: Vec<usize> =

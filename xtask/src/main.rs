@@ -18,6 +18,7 @@ cargo xtask COMMAND
   test [GROUP…]       get what is missing, and run all tests, or those of the groups named
   ci                  what CI runs: format, lints, generated files, licences, tests, the README's commands
   bench [N…]          measure the dist binary with N website monitors at 1 s (default 1000 4000)
+  bench monitors      measure the other kinds beside Debian's exporters
   codegen [--check]   write generated files, or fail when they are not up to date
   new-monitor NAME    write a new monitor crate and link it
   sync-monitors       link every crate under monitors/

@@ -4,8 +4,15 @@ use anyhow::bail;
 
 use crate::shell::{command, has, output, root, run, target};
 
+/// Programs that only a comparison needs, and the Debian packages they come from.
+const PEERS: [(&str, &str); 3] = [
+    ("prometheus-postgres-exporter", "prometheus-postgres-exporter"),
+    ("prometheus-mysqld-exporter", "prometheus-mysqld-exporter"),
+    ("prometheus-redis-exporter", "prometheus-redis-exporter"),
+];
+
 /// Programs and the Debian packages they come from.
-const TOOLS: [(&str, &str); 7] = [
+const TOOLS: [(&str, &str); 11] = [
     ("nginx", "nginx-light"),
     ("promtool", "prometheus"),
     ("chromium", "chromium"),
@@ -13,6 +20,10 @@ const TOOLS: [(&str, &str); 7] = [
     ("ip", "iproute2"),
     ("curl", "curl"),
     ("python3", "python3-venv"),
+    ("psql", "postgresql"),
+    ("mariadbd", "mariadb-server"),
+    ("redis-server", "redis-server"),
+    ("prometheus-node-exporter", "prometheus-node-exporter"),
 ];
 
 /// What a build needs beside Rust: a C compiler for SQLite, Node.js for the dashboard.
@@ -26,6 +37,12 @@ pub(crate) fn for_tests() -> anyhow::Result<()> {
     for_build()?;
     install(TOOLS.into_iter())?;
     venv()
+}
+
+/// What the benchmark of monitors compares with.
+pub(crate) fn for_comparison() -> anyhow::Result<()> {
+    for_tests()?;
+    install(PEERS.into_iter())
 }
 
 fn install(tools: impl Iterator<Item = (&'static str, &'static str)>) -> anyhow::Result<()> {
@@ -76,7 +93,7 @@ fn node() -> anyhow::Result<()> {
     )
 }
 
-/// A Python environment with the strict OpenMetrics parser.
+/// A Python environment with the strict OpenMetrics parser, and a server that speaks MongoDB's protocol.
 fn venv() -> anyhow::Result<()> {
     let folder = target().join("venv");
     let stamp = folder.join(".installed");

@@ -476,5 +476,6 @@ pub(crate) fn plugin(plugin: &Plugin) -> Value {
         "probes": probes,
         "metrics": metrics,
         "error_classes": classes,
+        "headline": plugin.headline,
     })
 }

@@ -36,12 +36,12 @@ impl Report {
 
     /// Adds an exact reading of a part of the target.
     pub fn push_labelled(&mut self, metric: &'static MetricSpec, labels: &Labels, value: f64) {
-        self.readings.push(Reading::new(metric, labels, ReadingValue::Exact(value)));
+        self.readings.push(Reading::new(metric, labels, ReadingValue::Exact(unsigned_zero(value))));
     }
 
     /// Adds a reading that the target only estimates.
     pub fn push_estimate(&mut self, metric: &'static MetricSpec, labels: &Labels, value: f64) {
-        self.readings.push(Reading::new(metric, labels, ReadingValue::Estimate(value)));
+        self.readings.push(Reading::new(metric, labels, ReadingValue::Estimate(unsigned_zero(value))));
     }
 
     /// Adds the reason why there is no reading.
@@ -164,9 +164,14 @@ impl Reading {
         Self {
             metric: MetricRef::Declared(metric),
             labels: Labels::default(),
-            value: ReadingValue::Exact(value),
+            value: ReadingValue::Exact(unsigned_zero(value)),
         }
     }
+}
+
+/// A sum of nothing is -0.0, which reads oddly.
+fn unsigned_zero(value: f64) -> f64 {
+    value + 0.0
 }
 
 /// A value and how good it is. Absent is never zero.

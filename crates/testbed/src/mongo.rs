@@ -47,7 +47,7 @@ impl Mongo {
     /// It does not start.
     pub fn start_again(&mut self) {
         let mut command = Command::new(&self.program);
-        let is_mongod = self.program.ends_with("mongod");
+        let is_mongod = self.is_mongod();
         command.arg(if is_mongod { "--dbpath" } else { "--storage-path" }).arg(self.service.folder());
         command.args(["--port", &self.port.to_string()]);
         command.args(if is_mongod { ["--bind_ip", "127.0.0.1"] } else { ["--host", "127.0.0.1"] });
@@ -59,6 +59,22 @@ impl Mongo {
             }
             std::net::TcpStream::connect(("127.0.0.1", self.port))
         });
+    }
+
+    /// Stops it, and starts it on the same data and port with other options.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn with_options(mut self, options: &[&str]) -> Self {
+        self.service.stop();
+        self.options = options.iter().map(|option| (*option).to_owned()).collect();
+        self.start_again();
+        self
+    }
+
+    /// Whether it is MongoDB's own server.
+    pub fn is_mongod(&self) -> bool {
+        self.program.ends_with("mongod")
     }
 
     /// Its URL.

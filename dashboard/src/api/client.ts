@@ -9,6 +9,7 @@ import type {
   Overview,
   Page,
   Plugin,
+  Readings,
   Settings,
   Transition,
   UptimeWindow,
@@ -114,6 +115,8 @@ export const api = {
 
   checkDefinition: (definition: Definition, signal?: AbortSignal) =>
     request<CheckResult>('POST', '/monitors/check', { body: definition, signal }),
+
+  readings: (id: string, signal?: AbortSignal) => request<Readings>('GET', `${at(id)}/readings`, { signal }),
 
   checkNow: (id: string) => request<CheckResult>('POST', `${at(id)}/check`),
 

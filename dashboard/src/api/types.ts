@@ -52,6 +52,29 @@ export interface MetricInfo {
   direction: 'above' | 'below';
 }
 
+/** A measurement of the last check, or why there is none. */
+export interface Reading {
+  metric: string;
+  title: string;
+  unit: string;
+  labels: Record<string, string>;
+  value: number | null;
+  quality: 'exact' | 'estimate' | 'unsupported' | 'no_permission' | 'unknown';
+  cure: string | null;
+}
+
+export interface ProbeReadings {
+  probe: string;
+  time: string;
+  error_class: string | null;
+  message: string | null;
+  readings: Reading[];
+}
+
+export interface Readings {
+  probes: ProbeReadings[];
+}
+
 export interface ErrorClassInfo {
   name: string;
   title: string;
@@ -103,6 +126,7 @@ export interface Plugin {
   probes: ProbeInfo[];
   metrics: MetricInfo[];
   error_classes: ErrorClassInfo[];
+  headline: string;
 }
 
 export interface Reason {

@@ -55,6 +55,17 @@ export function stack(columns: readonly Column[]): Column[] {
   return sums;
 }
 
+/** The increase of a counter a second between its points; a reset has none. */
+export function perSecond(points: readonly (readonly [number, number])[]): [number, number][] {
+  const rates: [number, number][] = [];
+  for (let index = 1; index < points.length; index += 1) {
+    const [before, now] = [points[index - 1], points[index]];
+    if (!before || !now || now[1] < before[1] || now[0] <= before[0]) continue;
+    rates.push([now[0], (now[1] - before[1]) / (now[0] - before[0])]);
+  }
+  return rates;
+}
+
 /** What distinguishes one series of a metric from its siblings. */
 export function seriesLabel(labels: Record<string, string>): string {
   return Object.entries(labels)

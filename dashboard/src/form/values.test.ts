@@ -160,6 +160,7 @@ describe('a definition', () => {
     probes: [{ name: 'availability', title: 'Availability', interval: '60s', timeout: '10s' }],
     metrics: [],
     error_classes: [],
+    headline: '',
   };
 
   it('has a name, a kind and settings, and of the rest what was changed', () => {

@@ -27,7 +27,6 @@ const RESERVED: [&str; 5] = ["host", "content-length", "transfer-encoding", "con
 const MAX_BODY_CAP: u64 = 64 * 1024 * 1024;
 
 /// A configured website.
-#[derive(Debug)]
 pub(crate) struct Website {
     pub(crate) net: Arc<Net>,
     pub(crate) url: Url,
@@ -48,6 +47,13 @@ pub(crate) struct Website {
     pub(crate) fixed: Option<IpAddr>,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) masker: Masker,
+}
+
+impl std::fmt::Debug for Website {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL and the body may hold a password.
+        f.debug_struct("Website").field("host", &self.url.host_str()).finish_non_exhaustive()
+    }
 }
 
 /// TLS settings whose files are read at the first handshake, because a constructor does no I/O.

@@ -111,7 +111,7 @@ fn page(plugin: &Plugin) -> anyhow::Result<String> {
         )?;
     }
     text.push_str(
-        "\n## Metrics\n\n| metric | unit | meaning | warning | critical |\n|---|---|---|---|---|\n",
+        "\n## Metrics\n\n| metric | unit | meaning | warning | critical | margin, checks in a row |\n|---|---|---|---|---|---|\n",
     );
     for metric in plugin.metrics {
         let threshold = metric.threshold;
@@ -120,16 +120,19 @@ fn page(plugin: &Plugin) -> anyhow::Result<String> {
             |bound: Option<f64>| bound.map_or_else(|| "–".to_owned(), |bound| format!("{side}{bound}"));
         writeln!(
             text,
-            "| `{}` | {} | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} | {} |",
             metric.name,
             metric.unit,
             metric.help,
             bound(threshold.and_then(|t| t.warning)),
-            bound(threshold.and_then(|t| t.critical))
+            bound(threshold.and_then(|t| t.critical)),
+            threshold.map_or_else(|| "–".to_owned(), |t| format!("{} %, {}", t.hysteresis * 100.0, t.checks))
         )?;
     }
     text.push_str(
-        "\nIn Prometheus text the name is `wise_` and the metric with underscores for dots; days become seconds, and\n\
+        "\nThe margin is the share of a bound by which a reading must come back before the bound is clear again.\n\
+         Thresholds of a definition replace these by metric.\n\
+         \nIn Prometheus text the name is `wise_` and the metric with underscores for dots; days become seconds, and\n\
          `_count`, which Prometheus keeps for histograms, is left out.\n",
     );
     text.push_str("\n## Error classes\n\n| class | whose trouble | what to look at first |\n|---|---|---|\n");

@@ -1,5 +1,5 @@
 import type { History, MetricInfo, ThresholdPair, Transition } from '../../api/types.ts';
-import { align, isEmpty, seriesLabel } from '../../charts/series.ts';
+import { align, isEmpty, perSecond, seriesLabel } from '../../charts/series.ts';
 import type { ChartSpec } from '../../charts/spec.ts';
 import { valueText } from '../../units/format.ts';
 
@@ -22,10 +22,15 @@ interface Given {
 }
 
 export interface Charts {
-  /** The phases of a check, stacked, with the whole on top; null when the kind has none. */
+  /** The phases or stages of a check, stacked, with the whole on top; null when the kind has none. */
   phases: ChartSpec | null;
   others: ChartSpec[];
 }
+
+/** What a check does one after the other: the phases of a request, the stages of a login. */
+const PART = /\.(phase|stage)\./;
+/** Lines in one chart: more cannot be told apart. */
+const MOST_LINES = SERIES_COLORS.length;
 
 /** Metrics found at run time are declared by a pattern, which is no name to ask for. */
 export function namedMetrics(metrics: readonly MetricInfo[]): MetricInfo[] {
@@ -36,7 +41,7 @@ export function namedMetrics(metrics: readonly MetricInfo[]): MetricInfo[] {
 export function chartsOf({ metrics, histories, thresholds, outages, from, to }: Given): Charts {
   const byName = new Map(histories.map((history) => [history.metric, history]));
   const span = { from: from / 1000, to: to / 1000, outages };
-  const parts = metrics.filter(({ name }) => name.includes('.phase.'));
+  const parts = metrics.filter(({ name }) => PART.test(name));
   const whole = wholeOf(parts, metrics);
   const others = metrics
     .filter((metric) => !parts.includes(metric) && metric !== whole)
@@ -51,7 +56,7 @@ export function chartsOf({ metrics, histories, thresholds, outages, from, to }: 
 
 /** `website.total_seconds` is the whole of `website.phase.dns_seconds` and its siblings. */
 function wholeOf(parts: readonly MetricInfo[], metrics: readonly MetricInfo[]): MetricInfo | undefined {
-  const [prefix] = parts[0]?.name.split('.phase.') ?? [];
+  const [prefix] = parts[0]?.name.split(PART) ?? [];
   return prefix === undefined ? undefined : metrics.find(({ name }) => name === `${prefix}.total_seconds`);
 }
 
@@ -90,13 +95,17 @@ function single(
   span: Span,
 ): ChartSpec | null {
   if (!history || isEmpty(history)) return null;
-  const { times, columns } = align(history.series, history.step_seconds);
+  const isCounter = metric.type === 'counter';
+  const shown = largest(history.series).map((series) =>
+    isCounter ? { ...series, points: perSecond(series.points) } : series,
+  );
+  const { times, columns } = align(shown, history.step_seconds);
   return {
-    title: metric.title,
-    unit: metric.unit,
+    title: isCounter ? `${metric.title} a second` : metric.title,
+    unit: isCounter ? 'per_second' : metric.unit,
     times,
     stacked: [],
-    lines: history.series.map(({ labels }, index) => ({
+    lines: shown.map(({ labels }, index) => ({
       label: seriesLabel(labels) || metric.title,
       color: colorAt(index),
       values: columns[index] ?? [],
@@ -104,6 +113,13 @@ function single(
     thresholds: bounds(metric, thresholds[metric.name]),
     ...span,
   };
+}
+
+/** The series with the largest last values. */
+function largest(series: History['series']): History['series'] {
+  if (series.length <= MOST_LINES) return series;
+  const last = ({ points }: History['series'][number]) => points.at(-1)?.[1] ?? Number.NEGATIVE_INFINITY;
+  return series.toSorted((left, right) => last(right) - last(left)).slice(0, MOST_LINES);
 }
 
 function colorAt(index: number): string {

@@ -2,12 +2,13 @@ import { useMemo } from 'preact/hooks';
 import { api } from '../../api/client.ts';
 import type { Monitor, Plugin, Transition } from '../../api/types.ts';
 import { Chart } from '../../charts/chart.tsx';
-import { setQuery } from '../../router/router.ts';
+import { location, setQuery } from '../../router/router.ts';
 import { serverNow } from '../../time/clock.ts';
 import { ProblemBox } from '../../ui/problem.tsx';
 import { useRequest } from '../../ui/request.ts';
 import { chartsOf, namedMetrics, outagesOf } from './charts-model.ts';
 import { absoluteQuery, type Range, relativeQuery } from './range.ts';
+import { drawn } from './readings-model.ts';
 
 interface Props {
   monitor: Monitor;
@@ -19,7 +20,11 @@ interface Props {
 const MOST_POINTS = 400;
 
 export function Charts({ monitor, plugin, range, transitions }: Props) {
-  const metrics = useMemo(() => namedMetrics(plugin?.metrics ?? []), [plugin]);
+  const asked = location.value.query.get('charts') ?? '';
+  const metrics = useMemo(
+    () => drawn(namedMetrics(plugin?.metrics ?? []), plugin?.headline, asked.split(',')),
+    [plugin, asked],
+  );
   const history = useRequest(
     (signal) =>
       api.history(

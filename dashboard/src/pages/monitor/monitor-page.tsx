@@ -20,6 +20,7 @@ import { MonitorHeader } from './header.tsx';
 import { Kpis } from './kpis.tsx';
 import { readRange } from './range.ts';
 import { RangePicker } from './range-picker.tsx';
+import { Readings } from './readings.tsx';
 import { Results } from './results.tsx';
 import { Timeline } from './timeline.tsx';
 
@@ -79,6 +80,7 @@ export function MonitorPage({ id }: { id: string }) {
             <Charts monitor={shown} plugin={plugin} range={range} transitions={history} />
           </section>
           {!isProblem(status) && failure}
+          <Readings id={id} fresh={fresh} plugin={plugin} />
           <Results id={id} fresh={fresh} />
         </div>
         <aside class="monitor-side" aria-label="About this monitor">

@@ -80,3 +80,12 @@ async fn basic_and_bearer_arrive() {
         assert_eq!(check(settings.clone(), PATIENT).await.failure, None, "{settings}");
     }
 }
+
+#[test]
+fn a_monitor_shows_no_password_when_it_is_printed() {
+    let settings = json!({"url": "http://user:pl4nted-url@127.0.0.1/", "body": "pl4nted-body",
+        "proxy": "http://user:pl4nted-proxy@127.0.0.1:3128"});
+    let monitor = (wise_monitor_website::PLUGIN.build)(settings, &context()).unwrap();
+    let printed = format!("{monitor:?}");
+    assert!(!printed.contains("pl4nted") && printed.contains("127.0.0.1"), "{printed}");
+}

@@ -1,0 +1,59 @@
+//! The metric catalogue, by probe.
+
+pub(crate) mod activity;
+pub(crate) mod reach;
+pub(crate) mod replication;
+pub(crate) mod storage;
+
+use wise_core::MetricSpec;
+
+const PARTS: [&[&MetricSpec]; 4] = [reach::ALL, activity::ALL, replication::ALL, storage::ALL];
+const COUNT: usize = reach::ALL.len() + activity::ALL.len() + replication::ALL.len() + storage::ALL.len();
+
+/// Every measurement.
+pub(crate) static ALL: [&MetricSpec; COUNT] = joined();
+
+const fn joined() -> [&'static MetricSpec; COUNT] {
+    let mut all = [reach::ALL[0]; COUNT];
+    let (mut part, mut next) = (0, 0);
+    while part < PARTS.len() {
+        let mut at = 0;
+        while at < PARTS[part].len() {
+            all[next] = PARTS[part][at];
+            at += 1;
+            next += 1;
+        }
+        part += 1;
+    }
+    all
+}
+
+/// A whole number of things.
+const fn count(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {
+    MetricSpec::gauge(name, "count", title, help).resolution(1.0)
+}
+
+/// A share, to a hundredth of a percent.
+const fn ratio(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {
+    MetricSpec::gauge(name, "ratio", title, help).resolution(0.0001)
+}
+
+/// A size.
+const fn bytes(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {
+    MetricSpec::gauge(name, "bytes", title, help).resolution(1.0)
+}
+
+/// A duration that needs no finer step than a second.
+const fn seconds(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {
+    MetricSpec::gauge(name, "seconds", title, help).resolution(1.0)
+}
+
+/// A code, or 0 and 1.
+const fn state(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {
+    MetricSpec::gauge(name, "state", title, help).resolution(1.0)
+}
+
+/// A total that only grows.
+const fn total(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {
+    MetricSpec::counter(name, "total", title, help)
+}
