@@ -96,7 +96,7 @@ impl Step<Watched> for Activity {
         let is_waiting = sessions.iter().any(|row| row.text("wait") == Some("Lock"));
         self.locks(&session, has_waiting || is_waiting, run).await?;
         run.stages.end();
-        run.watched.server.keep(session);
+        session.keep().await;
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ impl Step<Watched> for Replication {
         self.slots.read(&session, is_standby, run, &mut problems).await?;
         subscriptions(&session, run, &mut problems).await?;
         run.stages.end();
-        run.watched.server.keep(session);
+        session.keep().await;
         problems.into_iter().next().map_or(Ok(()), Err)
     }
 }

@@ -1,9 +1,11 @@
 //! Logging in stage by stage, and running statements.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
@@ -18,6 +20,10 @@ use crate::rows::{Rows, split};
 pub(crate) const APPLICATION: &str = "wise-monitoring";
 /// Bytes that one check may read.
 const MOST_BYTES: u64 = 32 * 1024 * 1024;
+/// The server's own limit for a statement of a kept session.
+pub(crate) const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
+/// How long a probe waits for the kept session: while another one uses it, and until it answers.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait for the end of a session that was told to end.
 const GOODBYE: Duration = Duration::from_millis(500);
 /// The request for TLS: length 8, code 80877103 (PostgreSQL documentation, "Message Formats").
@@ -32,7 +38,7 @@ pub(crate) struct Server {
     pub(crate) net: Arc<Net>,
     pub(crate) address: Address,
     pub(crate) tls: TlsFiles,
-    /// The session that activity and replication use in turn.
+    /// The session that all probes but availability and custom queries use in turn.
     kept: Mutex<Option<Session>>,
 }
 
@@ -188,19 +194,46 @@ impl Server {
         if is_file { path.to_owned() } else { format!("{}/.s.PGSQL.{port}", path.trim_end_matches('/')) }
     }
 
-    /// The kept session, or a new one. Give it back with [`Server::keep`] after success; dropped, it is closed.
-    pub(crate) async fn kept(&self, stages: &mut Stages) -> Result<Session, Failure> {
-        // Two probes at once would need a second session: the later one makes one, and the earlier is kept.
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match kept.filter(Session::is_open) {
-            Some(session) => Ok(session),
-            None => self.login(None, Duration::from_secs(5), stages).await,
+    /// The kept session, or a new one. Logging in costs more than most probes: they wait for each other for a moment
+    /// before one logs in for itself. Give the session back with [`Kept::keep`] after success; dropped, it is closed.
+    pub(crate) async fn kept(&self, stages: &mut Stages) -> Result<Kept<'_>, Failure> {
+        let mut slot = tokio::time::timeout(PATIENCE, self.kept.lock()).await.ok();
+        let known = slot.as_mut().and_then(|slot| slot.take()).filter(Session::is_open);
+        if let Some(session) = known {
+            // It may be half-open, or the server was started again.
+            stages.begin("ping");
+            if let Ok(Ok(_)) = tokio::time::timeout(PATIENCE, session.run("")).await {
+                stages.end();
+                return Ok(Kept { session, slot });
+            }
         }
+        let session = self.login(None, STATEMENT_LIMIT, stages).await?;
+        Ok(Kept { session, slot })
     }
+}
 
-    /// Keeps a session for the next check.
-    pub(crate) fn keep(&self, session: Session) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+/// A session that is kept for the next check if all goes well.
+pub(crate) struct Kept<'a> {
+    session: Session,
+    /// `None` when another probe holds it.
+    slot: Option<MutexGuard<'a, Option<Session>>>,
+}
+
+impl Deref for Kept<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl Kept<'_> {
+    /// Keeps the session, or closes a surplus one.
+    pub(crate) async fn keep(self) {
+        match self.slot {
+            Some(mut slot) => *slot = Some(self.session),
+            None => self.session.close().await,
+        }
     }
 }
 
@@ -213,6 +246,14 @@ impl Session {
     pub(crate) async fn close(mut self) {
         self.client = None;
         tokio::time::timeout(GOODBYE, &mut self.driver).await.ok();
+    }
+
+    /// Sets the server's own limit for each statement.
+    ///
+    /// # Errors
+    /// The session is lost.
+    pub(crate) async fn limit_statements(&self, limit: Duration) -> Result<(), Failure> {
+        self.run(&format!("SET statement_timeout = {}", limit.as_millis())).await.map(|_| ())
     }
 
     /// Runs statements in one round trip, and answers the rows of each.

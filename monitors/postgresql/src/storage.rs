@@ -9,7 +9,7 @@ use crate::activity::{GRANT, push};
 use crate::config::Watched;
 use crate::metrics::storage as metrics;
 use crate::rows::Row;
-use crate::session::Session;
+use crate::session::{STATEMENT_LIMIT, Session};
 use crate::tables::Tables;
 use crate::{Run, Step};
 
@@ -52,9 +52,10 @@ const DATABASES: &str = "SELECT datname, datallowconn, datistemplate, \
 impl Step<Watched> for Storage {
     async fn run(&mut self, run: &mut Run<'_>) -> Result<(), Failure> {
         let watched = run.watched;
+        let session = watched.server.kept(&mut run.stages).await?;
         // Reading sizes of many files takes long on a cold disk; one statement may take most of the deadline.
         let limit = run.cx.timeout.mul_f64(0.8).max(Duration::from_secs(1));
-        let session = watched.server.login(None, limit, &mut run.stages).await?;
+        session.limit_statements(limit).await?;
         run.report.local = session.is_local;
         run.stages.begin("databases");
         let rows = session.rows(DATABASES).await?;
@@ -98,7 +99,8 @@ impl Step<Watched> for Storage {
             }
         }
         run.stages.end();
-        session.close().await;
+        session.limit_statements(STATEMENT_LIMIT).await?;
+        session.keep().await;
         self.tables.finish();
         if !problems.is_empty() {
             let all: Vec<_> = problems
