@@ -31,7 +31,9 @@ pub use duration::{HumanDuration, ParseDurationError};
 pub use fields::{FieldError, FieldErrors, deserialize, deserialize_at, show_value};
 pub use growth::{GrowthTracker, Past, PastReadings, PastSeries};
 pub use monitor::{BuildContext, CheckContext, Monitor, Probe};
-pub use plugin::{BuildMonitor, Direction, MetricKind, MetricSpec, MonitorSettings, Plugin, ProbeSpec, join_metrics};
+pub use plugin::{
+    BuildMonitor, Direction, MetricKind, MetricSpec, MonitorSettings, Plugin, ProbeSpec, join_metrics,
+};
 pub use record::{CheckRecord, Reason, Transition};
 pub use registry::{Registry, RegistryError};
 pub use report::{Absent, Failure, FoundMetric, Labels, MetricRef, Reading, ReadingValue, Report};

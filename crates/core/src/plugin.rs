@@ -251,9 +251,7 @@ impl Plugin {
 ///
 /// # Panics
 /// At compile time, if `N` is not that sum.
-pub const fn join_metrics<const N: usize>(
-    parts: &[&[&'static MetricSpec]],
-) -> [&'static MetricSpec; N] {
+pub const fn join_metrics<const N: usize>(parts: &[&[&'static MetricSpec]]) -> [&'static MetricSpec; N] {
     let mut all = [parts[0][0]; N];
     let (mut at, mut part) = (0, 0);
     while part < parts.len() {

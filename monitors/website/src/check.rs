@@ -153,7 +153,8 @@ impl AvailabilityProbe {
         // A phase that an earlier exchange had and the last one did not reach is no reading of this check.
         for (index, last) in phases(&course.last).into_iter().enumerate() {
             let metric =
-                [&metrics::DNS, &metrics::CONNECT, &metrics::TLS, &metrics::FIRST_BYTE, &metrics::TRANSFER][index];
+                [&metrics::DNS, &metrics::CONNECT, &metrics::TLS, &metrics::FIRST_BYTE, &metrics::TRANSFER]
+                    [index];
             if let Some(last) = last {
                 report.push(metric, (course.earlier[index] + last).as_secs_f64());
             }

@@ -246,7 +246,12 @@ impl TlsSetup {
                 }
                 _ => None,
             };
-            net.tls_config(&TlsOptions { verify: if self.verify { Verify::Full } else { Verify::Nothing }, roots, identity, alpn: self.alpn })
+            net.tls_config(&TlsOptions {
+                verify: if self.verify { Verify::Full } else { Verify::Nothing },
+                roots,
+                identity,
+                alpn: self.alpn,
+            })
         };
         cell.get_or_try_init(load).await.cloned()
     }
