@@ -133,7 +133,7 @@ fn one_call_each_gives_status_metrics_sizes_and_replication() {
 
     // History has a series a table.
     let history =
-        server.get(&format!("/api/v1/monitors/{pg}/history?metric=postgresql.table.total_bytes&range=1h"));
+        server.get(&format!("/api/v1/monitors/{pg}/history?metric=postgresql.table.total_bytes&from=-1h"));
     assert!(history["series"].as_array().is_some_and(|series| !series.is_empty()), "{history}");
 }
 
