@@ -62,7 +62,7 @@ fn plugins_are_listed_and_an_export_comes_back_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let (is_ok, out, _) = run(folder.path(), &["plugins"]);
     assert!(
-        is_ok && out.starts_with("website: Website") && out.contains("probe availability: every 60s"),
+        is_ok && out.contains("\nwebsite: Website") && out.contains("probe availability: every 60s"),
         "{out}"
     );
     let server = Server::start(folder.path());

@@ -131,10 +131,16 @@ fn one_call_each_gives_status_metrics_sizes_and_replication() {
     assert!(!shown.to_string().contains("s3cret-pw"), "{shown}");
     assert_eq!(shown["facts"]["role"], "primary");
 
-    // History has a series a table.
-    let history =
-        server.get(&format!("/api/v1/monitors/{pg}/history?metric=postgresql.table.total_bytes&from=-1h"));
-    assert!(history["series"].as_array().is_some_and(|series| !series.is_empty()), "{history}");
+    // History has a series a table, as soon as the writer has been there.
+    until("the history", || {
+        let path = format!("/api/v1/monitors/{pg}/history?metric=postgresql.table.total_bytes&from=-1h");
+        let history = server.get(&path);
+        if history["series"].as_array().is_some_and(|series| !series.is_empty()) {
+            Ok(())
+        } else {
+            Err(history)
+        }
+    });
 }
 
 #[test]

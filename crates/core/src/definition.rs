@@ -357,6 +357,9 @@ pub fn validate_spec(spec: &MonitorSpec, plugin: &'static Plugin) -> Result<(), 
     errors.into_result()
 }
 
+/// Largest bound of a ratio.
+const MOST_RATIO: f64 = 20.0;
+
 fn check_thresholds(errors: &mut FieldErrors, spec: &MonitorSpec, plugin: &'static Plugin) {
     for (metric, bounds) in &spec.thresholds {
         let field = format!("thresholds.{metric}");
@@ -378,6 +381,15 @@ fn check_thresholds(errors: &mut FieldErrors, spec: &MonitorSpec, plugin: &'stat
         for (name, bound) in [("warning", bounds.warning), ("critical", bounds.critical)] {
             if bound.is_some_and(|bound| !bound.is_finite()) {
                 errors.push(FieldError::new(format!("{field}.{name}"), "must be a finite number"));
+            }
+            // A load or a queue may be some times as large as it should; a share in per cent is a mistake.
+            let is_ratio = plugin.metric(metric).is_some_and(|metric| metric.unit == "ratio");
+            if let Some(bound) = bound.filter(|bound| is_ratio && *bound > MOST_RATIO) {
+                errors.push(
+                    FieldError::new(format!("{field}.{name}"), "is a share, and 1 is all of it")
+                        .value(bound)
+                        .cure("write 0.9 for 90 %"),
+                );
             }
         }
         let direction =

@@ -30,9 +30,10 @@ const MIN_POINTS: usize = 12;
 const STEP_DOWN: f64 = 0.1;
 /// Forecasts beyond five years are no forecasts.
 const FURTHEST_DAYS: f64 = 5.0 * 365.0;
-/// Under this share of the limit, a forecast is given only if it is far off: "full in 3 hours" of a disk that is 2 %
-/// full after a restore would wake somebody for nothing.
-const HALF_FULL: f64 = 0.5;
+/// Under these shares of the limit, a forecast is given only if it is far off: "full in 3 hours" of a disk that is 2 %
+/// full after a restore would wake somebody for nothing. The second is for forecasts of less than a day.
+const LEVEL: f64 = 0.7;
+const LEVEL_OF_A_DAY: f64 = 0.85;
 const FAR_OFF_DAYS: f64 = 30.0;
 /// Series followed at most: more objects than that come and go.
 const MAX_SERIES: usize = 1000;
@@ -234,7 +235,8 @@ fn forecast(slope: &Slope, value: f64, limit: f64) -> Option<f64> {
         return None;
     }
     let days = ((limit - value).max(0.0) / slope.per_day).min(FURTHEST_DAYS);
-    (value >= limit * HALF_FULL || days >= FAR_OFF_DAYS).then_some(days)
+    let level = if days < 1.0 { LEVEL_OF_A_DAY } else { LEVEL };
+    (value >= limit * level || days >= FAR_OFF_DAYS).then_some(days)
 }
 
 #[cfg(test)]
@@ -277,10 +279,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_steady_growth_is_found_and_leads_to_the_limit() {
-        let found = run(&mut tracker(None), steady(24, 600.0, 24.0), Some(1000.0)).await;
+        let found = run(&mut tracker(None), steady(24, 750.0, 24.0), Some(1000.0)).await;
         assert_eq!(found.len(), 2, "one window has enough points: {found:?}");
         assert!((found[0].2 - 24.0).abs() < 0.1, "{found:?}");
-        assert!((found[1].2 - 376.0 / 24.0).abs() < 0.2, "{found:?}");
+        assert!((found[1].2 - 226.0 / 24.0).abs() < 0.2, "{found:?}");
     }
 
     #[tokio::test]

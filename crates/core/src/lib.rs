@@ -16,6 +16,7 @@ mod plugin;
 mod record;
 mod registry;
 mod report;
+mod restart;
 mod secret;
 mod settings;
 mod status;
@@ -37,6 +38,7 @@ pub use plugin::{
 pub use record::{CheckRecord, Reason, Transition};
 pub use registry::{Registry, RegistryError};
 pub use report::{Absent, Failure, FoundMetric, Labels, MetricRef, Reading, ReadingValue, Report};
+pub use restart::RestartWatch;
 pub use secret::{MASK, Masker, Secret, SecretLookup, SecretSource, UnresolvedSecret};
 pub use settings::{SealError, SettingsSchema, is_secret_header};
 pub use status::Status;

@@ -13,7 +13,7 @@ pub fn shape(sql: &str) -> String {
         let rest = &bytes[at..];
         match bytes[at] {
             b'\'' => {
-                at += quoted(rest, b'\'');
+                at += literal(rest);
                 out.push('?');
             }
             // Quoted identifiers are names in standard SQL, and strings for MySQL: masked, to be safe.
@@ -95,9 +95,20 @@ fn quoted(bytes: &[u8], quote: u8) -> usize {
     bytes.len()
 }
 
+/// Length of a string literal. A backslash escapes the quote behind it in MySQL, and in PostgreSQL only in `E'…'`: where
+/// the two readings differ, everything to the later end is masked, so that neither shows a part of a literal.
+fn literal(bytes: &[u8]) -> usize {
+    let escaped = quoted(bytes, b'\'');
+    if !bytes[..escaped].contains(&b'\\') {
+        return escaped;
+    }
+    // Whichever reading is right, a literal may begin where the other one ends: nothing behind it can be told apart.
+    bytes.len()
+}
+
 /// Length of a text in PostgreSQL's dollar quotes.
 fn dollar_quoted(bytes: &[u8]) -> Option<usize> {
-    let tag = 1 + bytes[1..].iter().take_while(|b| b.is_ascii_alphabetic() || **b == b'_').count();
+    let tag = 1 + bytes[1..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
     if bytes.get(tag) != Some(&b'$') {
         return None;
     }
@@ -115,7 +126,10 @@ mod tests {
         for (sql, shown) in [
             ("SELECT 1", "SELECT ?"),
             ("select * from t1 where a = 'O''Hara' and b=\"x\"", "select * from t1 where a = ? and b=?"),
-            ("UPDATE  u\n SET pw='a\\'b' -- secret\n WHERE id = 0x1F", "UPDATE u SET pw=? WHERE id = ?"),
+            ("UPDATE  u\n SET pw='ab' -- secret\n WHERE id = 0x1F", "UPDATE u SET pw=? WHERE id = ?"),
+            // Backslashes mean different things to different servers.
+            ("UPDATE u SET pw='a\\'b' WHERE c = 'secret'", "UPDATE u SET pw=?"),
+            ("SELECT * FROM f WHERE path = 'C:\\' AND token = 'secret'", "SELECT * FROM f WHERE path = ?"),
             ("SELECT $1, $$body$$, $q$it's$q$ /* hidden */ FROM x", "SELECT $1, ?, ? FROM x"),
             ("INSERT INTO `a b` VALUES (1.5e3,'cut of", "INSERT INTO `a b` VALUES (?,?"),
             ("SELECT 'ü', ünï FROM täble", "SELECT ?, ünï FROM täble"),

@@ -6,6 +6,9 @@ use wise_core::{
     Timestamp,
 };
 
+/// Passed checks without a reading of the target as a whole before its threshold is dropped.
+const MISSED_BEFORE_GONE: u32 = 3;
+
 /// Decides the status of one monitor.
 #[derive(Debug)]
 pub struct StatusEngine {
@@ -41,6 +44,8 @@ struct Crossed {
     probe: usize,
     /// Whether the report at hand had it.
     seen: bool,
+    /// Passed checks in a row that did not have it.
+    missed: u32,
     severity: Severity,
     /// The severity that the last readings ask for, and how many of them.
     wanted: (Severity, u32),
@@ -235,7 +240,8 @@ impl StatusEngine {
                 None => {
                     let severity = if threshold.checks <= 1 { asked } else { Severity::Fine };
                     let wanted = (asked, 1);
-                    let crossed = Crossed { probe, seen: true, severity, wanted, value, title, unit, bound };
+                    let crossed =
+                        Crossed { probe, seen: true, missed: 0, severity, wanted, value, title, unit, bound };
                     self.crossed.insert((name.to_owned(), reading.labels.clone()), crossed);
                 }
                 Some(crossed) => {
@@ -255,11 +261,15 @@ impl StatusEngine {
             }
         }
         // A part of the target that a passed check no longer finds is gone, and so is its trouble: a table that was
-        // dropped, a disk that was taken out. The target itself is never gone: a ratio that needs two checks may be
-        // missing once.
+        // dropped, a disk that was taken out. What is measured of the target as a whole may be missing once, as a ratio
+        // that needs two checks; missing for longer, it no longer applies, as the lag of a replica that was promoted.
         let passed = report.failure.is_none();
         self.crossed.retain(|(_, labels), crossed| {
-            let is_gone = passed && crossed.probe == probe && !crossed.seen && !labels.is_empty();
+            if passed && crossed.probe == probe {
+                crossed.missed = if crossed.seen { 0 } else { crossed.missed + 1 };
+            }
+            let patience = if labels.is_empty() { MISSED_BEFORE_GONE } else { 1 };
+            let is_gone = crossed.missed >= patience;
             !is_gone && (crossed.severity != Severity::Fine || crossed.wanted.0 != Severity::Fine)
         });
     }

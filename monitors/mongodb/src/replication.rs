@@ -156,7 +156,10 @@ fn lags(set: &Set, run: &mut Run<'_>) -> Vec<(String, Option<f64>)> {
 }
 
 fn initial_sync(status: &Document, run: &mut Run<'_>) {
-    let Some(sync) = part(status, &["initialSyncStatus"]) else { return };
+    let Some(sync) = part(status, &["initialSyncStatus"]) else {
+        run.report.push(&metrics::SYNC_FAILED, 0.0);
+        return;
+    };
     let report = &mut run.report;
     let size = number(sync, &["approxTotalDataSize"]).filter(|size| *size > 0.0);
     let copied = number(sync, &["approxTotalBytesCopied"]);

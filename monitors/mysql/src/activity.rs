@@ -59,7 +59,7 @@ impl Step<Watched> for Activity {
             run.note("longest_sessions", found);
         }
         run.stages.end();
-        run.watched.server.keep(session);
+        run.watched.server.keep(session).await;
         Ok(())
     }
 }
@@ -123,11 +123,9 @@ impl Activity {
         let files = status.number("Open_files").zip(most_files).map(|(used, most)| used / most);
         push(report, &metrics::OPEN_FILES_RATIO, files);
         // Our own statement runs while it is counted.
-        push(
-            report,
-            &metrics::RUNNING,
-            status.number("Threads_running").map(|running| (running - 1.0).max(0.0)),
-        );
+        let running = status.number("Threads_running").map(|running| (running - 1.0).max(0.0));
+        push(report, &metrics::RUNNING, running);
+        push(report, &metrics::RUNNING_RATIO, running.zip(most_connections).map(|(some, most)| some / most));
         for name in COMMANDS {
             if let Some(number) = status.number(&format!("Com_{name}")) {
                 report.push_labelled(&metrics::COMMANDS, &Labels::one("command", name), number);
@@ -208,7 +206,8 @@ impl Activity {
 fn galera(status: &Status, report: &mut Report) {
     let is_member = status.number("wsrep_cluster_size").is_some_and(|size| size > 0.0);
     // A node without a provider has the variables too, with OFF and Disconnected.
-    if !is_member && status.text("wsrep_connected") != Some("ON") {
+    let has_provider = status.text("wsrep_provider_name").is_some_and(|name| !name.is_empty());
+    if !is_member && !has_provider && status.text("wsrep_connected") != Some("ON") {
         return;
     }
     let is = |name: &str, wanted: &str| {
@@ -235,7 +234,8 @@ pub(crate) fn missing(failure: Failure, grant: &str) -> Result<Absent, Failure> 
 
 async fn transactions(session: &mut Session, run: &mut Run<'_>) -> Result<(), Failure> {
     let oldest = "SELECT TIMESTAMPDIFF(SECOND, MIN(trx_started), NOW()) AS seconds FROM information_schema.innodb_trx \
-                  WHERE trx_mysql_thread_id <> CONNECTION_ID()";
+                  WHERE trx_mysql_thread_id <> CONNECTION_ID() \
+                  AND COALESCE(trx_query, '') NOT LIKE 'SELECT /*!40001 SQL_NO_CACHE */%'";
     match session.query(oldest).await {
         Ok(table) => {
             let seconds = table.first().and_then(|row| row.number(&["seconds"])).unwrap_or(0.0);
@@ -251,16 +251,17 @@ async fn transactions(session: &mut Session, run: &mut Run<'_>) -> Result<(), Fa
 
 /// The list of sessions: from MySQL 8.0.22 in a form that takes no global lock.
 pub(crate) fn sessions(session: &Session) -> &'static str {
-    if session.flavour.is_mysql_from((8, 0, 22)) {
+    if session.flavour.is_mysql_from((8, 0, 22)) && session.flavour.has_performance_schema {
         "performance_schema.processlist"
     } else {
         "information_schema.processlist"
     }
 }
 
-/// What is a client's statement, and neither replication nor a background thread.
+/// What is a client's statement, and neither replication, a background thread nor a dump, which takes hours by design.
 pub(crate) const CLIENTS: &str = "COMMAND NOT IN ('Sleep', 'Daemon', 'Binlog Dump', 'Binlog Dump GTID', 'Slave_IO', \
-     'Slave_SQL', 'Slave_worker', 'Connect') AND USER NOT IN ('system user', 'event_scheduler') AND ID <> CONNECTION_ID()";
+     'Slave_SQL', 'Slave_worker', 'Connect') AND USER NOT IN ('system user', 'event_scheduler') AND ID <> CONNECTION_ID() \
+     AND COALESCE(INFO, '') NOT LIKE 'SELECT /*!40001 SQL_NO_CACHE */%'";
 
 async fn session_times(session: &mut Session, run: &mut Run<'_>) -> Result<Option<f64>, Failure> {
     // Without PROCESS only our own sessions are listed: the longest of these would look like the longest of all.

@@ -60,7 +60,8 @@ pub(crate) fn read(
     let counted = beats.map_or("", |(count, _)| count.as_str());
     let silence = heard.silence(&name, format!("{file}/{read_to}/{own_beats}/{counted}"));
     let period = row.number(&["Slave_heartbeat_period"]).or_else(|| beats.and_then(|(_, period)| *period));
-    let knows_beats = row.has(&["Slave_received_heartbeats"]) || beats.is_some();
+    // With a period of zero there are none.
+    let knows_beats = period != Some(0.0) && (row.has(&["Slave_received_heartbeats"]) || beats.is_some());
     let patience = period
         .filter(|period| *period > 0.0)
         .map_or(SILENCE, |period| Duration::from_secs_f64(period * 1.5 + 1.0));
@@ -195,12 +196,12 @@ fn mysql_behind(received: &str, applied: &str) -> f64 {
     for (source, ranges) in &received {
         let done = applied.get(source).map_or(&[][..], Vec::as_slice);
         for (from, to) in ranges {
-            let total = to.saturating_sub(*from) + 1;
-            let covered: u64 = done
+            let total = to.saturating_sub(*from).saturating_add(1);
+            let covered = done
                 .iter()
                 .map(|(a, b)| (*b).min(*to).saturating_add(1).saturating_sub((*a).max(*from)))
-                .sum();
-            missing += total.saturating_sub(covered);
+                .fold(0u64, u64::saturating_add);
+            missing = missing.saturating_add(total.saturating_sub(covered));
         }
     }
     missing as f64

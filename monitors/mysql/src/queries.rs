@@ -62,7 +62,8 @@ async fn ask(session: &mut Session, query: &SqlQuery) -> Result<Rows, Failure> {
         return Err(Failure::new(&wise_core::common::RESET, "the session is closed").code("closed"));
     };
     let asking = async {
-        let mut result = conn.query_iter(sql).await?;
+        // A prepared statement is one statement: nothing can end the transaction and go on.
+        let mut result = conn.exec_iter(sql, ()).await?;
         let columns: Vec<(String, bool)> = result
             .columns_ref()
             .iter()

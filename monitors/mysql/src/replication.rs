@@ -52,9 +52,9 @@ impl Step<Watched> for Replication {
         self.expectations(&mut session, &channels, run, &mut problems).await?;
         group(&mut session, run).await;
         if let Some(table) = &run.watched.settings.heartbeat_table {
-            let statement = format!(
-                "SELECT TIMESTAMPDIFF(MICROSECOND, MAX(ts), IF(MAX(ts) LIKE '%T%', UTC_TIMESTAMP(6), NOW(6))) / 1e6 AS age FROM {table}"
-            );
+            let now = if run.watched.settings.heartbeat_utc { "UTC_TIMESTAMP(6)" } else { "NOW(6)" };
+            let statement =
+                format!("SELECT TIMESTAMPDIFF(MICROSECOND, MAX(ts), {now}) / 1e6 AS age FROM {table}");
             match session.query(&statement).await {
                 Ok(table) => match table.first().and_then(|row| row.number(&["age"])) {
                     Some(age) => run.report.push(&metrics::HEARTBEAT_LAG, age.max(0.0)),
@@ -69,7 +69,7 @@ impl Step<Watched> for Replication {
             }
         }
         run.stages.end();
-        run.watched.server.keep(session);
+        run.watched.server.keep(session).await;
         problems.into_iter().next().map_or(Ok(()), Err)
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Flavour {
     pub(crate) text: String,
     /// Its comment: who built it.
     pub(crate) comment: String,
+    /// Switched off, its tables are empty without an error.
+    pub(crate) has_performance_schema: bool,
 }
 
 /// A session. Its socket closes when it is dropped. Not `Debug`: the library's connection shows its password.
@@ -199,9 +201,12 @@ impl Server {
             is_local: stages.trace.is_local(),
             is_encrypted,
         };
-        let versions = session.query("SELECT @@version AS version, @@version_comment AS comment").await?;
+        let versions = session
+            .query("SELECT @@version AS version, @@version_comment AS comment, @@performance_schema AS ps")
+            .await?;
         if let Some(row) = versions.first() {
             session.flavour = Flavour::new(&row.string(&["version"]), &row.string(&["comment"]));
+            session.flavour.has_performance_schema = row.text(&["ps"]) == Some("1");
         }
         session.set_limits(statement_limit).await?;
         stages.end();
@@ -277,9 +282,12 @@ impl Server {
         self.login(None, Duration::from_secs(5), stages).await
     }
 
-    /// Keeps a session for the next check.
-    pub(crate) fn keep(&self, session: Session) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+    /// Keeps a session for the next check; a surplus one is closed.
+    pub(crate) async fn keep(&self, session: Session) {
+        let surplus = self.kept.lock().unwrap_or_else(PoisonError::into_inner).replace(session);
+        if let Some(surplus) = surplus {
+            surplus.close().await;
+        }
     }
 }
 
@@ -416,6 +424,7 @@ impl Flavour {
             version: (next(), next(), next()),
             text: version_text.to_owned(),
             comment: comment.to_owned(),
+            has_performance_schema: false,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wise_core::{Absent, Failure, GrowthTracker, Labels, async_trait};
+use wise_core::{Absent, Failure, GrowthTracker, Labels, Reading, ReadingValue, async_trait};
 
 use crate::activity::missing;
 use crate::config::Watched;
@@ -24,6 +24,7 @@ pub(crate) struct Storage {
     server: GrowthTracker,
     tables: GrowthTracker,
     last_auto_increment: Option<Instant>,
+    auto_increment: Vec<(Labels, ReadingValue)>,
 }
 
 impl Storage {
@@ -39,6 +40,7 @@ impl Storage {
             ),
             tables: GrowthTracker::new(&metrics::TABLE_FILE, &metrics::TABLE_GROWTH, None, past()),
             last_auto_increment: None,
+            auto_increment: Vec::new(),
         }
     }
 }
@@ -64,8 +66,13 @@ impl Step<Watched> for Storage {
         disks(&mut session, run).await?;
         if self.last_auto_increment.is_none_or(|last| last.elapsed() >= AUTO_INCREMENT_EVERY) {
             run.stages.begin("auto_increment");
-            auto_increment(&mut session, run).await?;
+            self.auto_increment = auto_increment(&mut session).await?;
             self.last_auto_increment = Some(Instant::now());
+        }
+        // Those of the last round stand until the next: an alarm must not end for want of asking.
+        for (labels, value) in &self.auto_increment {
+            let reading = Reading::new(&metrics::AUTO_INCREMENT, labels, value.clone());
+            run.report.readings.push(reading);
         }
         run.stages.end();
         session.close().await;
@@ -97,6 +104,8 @@ impl Storage {
         if tables.is_empty() {
             let why = Absent::NoPermission("GRANT PROCESS, SELECT ON *.* TO the monitor's user".to_owned());
             run.report.push_absent(&metrics::SERVER_SIZE, &Labels::default(), why);
+        } else if tables.is_cut() {
+            run.report.push_absent(&metrics::SERVER_SIZE, &Labels::default(), Absent::NotKnown);
         } else {
             let quota = run.watched.settings.quota;
             run.report.push(&metrics::SERVER_SIZE, total);
@@ -193,30 +202,28 @@ async fn disks(session: &mut Session, run: &mut Run<'_>) -> Result<(), Failure> 
     Ok(())
 }
 
-async fn auto_increment(session: &mut Session, run: &mut Run<'_>) -> Result<(), Failure> {
+async fn auto_increment(session: &mut Session) -> Result<Vec<(Labels, ReadingValue)>, Failure> {
     let statement = "SELECT t.TABLE_SCHEMA AS db, t.TABLE_NAME AS tab, c.COLUMN_NAME AS col, (t.AUTO_INCREMENT - 1) / \
          (CASE c.DATA_TYPE WHEN 'tinyint' THEN 127 WHEN 'smallint' THEN 32767 WHEN 'mediumint' THEN 8388607 \
-         WHEN 'int' THEN 2147483647 ELSE 9223372036854775807 END * IF(c.COLUMN_TYPE LIKE '%unsigned%', 2, 1)) AS used \
+         WHEN 'int' THEN 2147483647 ELSE 9223372036854775807.0 END * IF(c.COLUMN_TYPE LIKE '%unsigned%', 2, 1)) AS used \
          FROM information_schema.tables t JOIN information_schema.columns c ON c.TABLE_SCHEMA = t.TABLE_SCHEMA \
          AND c.TABLE_NAME = t.TABLE_NAME AND c.EXTRA LIKE '%auto_increment%' WHERE t.AUTO_INCREMENT IS NOT NULL \
          AND t.TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys') ORDER BY used DESC LIMIT 10";
     match session.query(statement).await {
-        Ok(table) => {
-            for row in table.rows() {
+        Ok(table) => Ok(table
+            .rows()
+            .filter_map(|row| {
                 let labels = Labels::new([
                     ("database".to_owned(), row.string(&["db"])),
                     ("table".to_owned(), row.string(&["tab"])),
                     ("column".to_owned(), row.string(&["col"])),
                 ]);
-                if let Some(used) = row.number(&["used"]) {
-                    run.report.push_labelled(&metrics::AUTO_INCREMENT, &labels, used);
-                }
-            }
-        }
+                Some((labels, ReadingValue::Exact(row.number(&["used"])?)))
+            })
+            .collect()),
         Err(failure) => {
             let why = missing(failure, "GRANT SELECT ON the tables TO the monitor's user")?;
-            run.report.push_absent(&metrics::AUTO_INCREMENT, &Labels::default(), why);
+            Ok(vec![(Labels::default(), ReadingValue::Absent(why))])
         }
     }
-    Ok(())
 }

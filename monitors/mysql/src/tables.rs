@@ -33,15 +33,23 @@ impl TableSize {
 
 /// All tables that can be seen.
 #[derive(Debug, Default)]
-pub(crate) struct Tables(HashMap<(String, String), TableSize>);
+pub(crate) struct Tables {
+    known: HashMap<(String, String), TableSize>,
+    /// There are more than are read: sums would be of a part.
+    is_cut: bool,
+}
 
 impl Tables {
     pub(crate) fn all(&self) -> impl Iterator<Item = &TableSize> {
-        self.0.values()
+        self.known.values()
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.known.is_empty()
     }
 
     /// The largest, the largest first.
@@ -55,7 +63,7 @@ impl Tables {
     }
 
     fn entry(&mut self, database: &str, name: &str) -> &mut TableSize {
-        self.0.entry((database.to_owned(), name.to_owned())).or_insert_with(|| TableSize {
+        self.known.entry((database.to_owned(), name.to_owned())).or_insert_with(|| TableSize {
             database: database.to_owned(),
             name: name.to_owned(),
             ..TableSize::default()
@@ -79,6 +87,7 @@ pub(crate) async fn read_files(
         Ok(table) => table,
         Err(failure) => return missing(failure, "GRANT PROCESS ON *.* TO the monitor's user").map(Some),
     };
+    tables.is_cut |= found.rows.len() >= MOST;
     for row in found.rows() {
         let (Some(name), Some(size)) = (row.text(&["NAME"]), row.number(&["FILE_SIZE"])) else { continue };
         let Some((database, table)) = split(name) else { continue };
@@ -133,7 +142,9 @@ pub(crate) async fn read_tables(session: &mut Session, tables: &mut Tables) -> R
          TABLE_ROWS AS num FROM information_schema.tables WHERE TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE') \
          AND TABLE_SCHEMA NOT IN {OWN} LIMIT {MOST}"
     );
-    for row in session.query(&statement).await?.rows() {
+    let found = session.query(&statement).await?;
+    tables.is_cut |= found.rows.len() >= MOST;
+    for row in found.rows() {
         let entry = tables.entry(&row.string(&["db"]), &row.string(&["tab"]));
         entry.data = row.number(&["data"]);
         entry.index = row.number(&["idx"]);

@@ -27,18 +27,26 @@ pub(crate) struct Activity {
     rollbacks: Ratio,
     recent: Delta<&'static str>,
     checkpoints: Ratio,
+    /// That of the last full hour.
+    checkpoint_ratio: Option<f64>,
     checkpoints_since: Option<tokio::time::Instant>,
+    /// What other roles' sessions do is hidden from ours.
+    is_hidden: bool,
 }
 
 /// Sessions that are not ours. A role without pg_monitor sees NULL in most columns of other roles' sessions.
 const OTHERS: &str = "coalesce(backend_type, 'client backend') = 'client backend' AND NOT (usename = current_user AND application_name = '@app')";
 
+/// Dumps take hours by design; what they hold back shows in the age of xmin.
+const NOT_DUMP: &str = "coalesce(application_name, '') NOT IN ('pg_dump', 'pg_dumpall')";
+
 fn statements(version: u32) -> String {
     let checksums = if version >= 120_000 { "checksum_failures" } else { "NULL" };
     let waited = if version >= 140_000 {
-        "(SELECT extract(epoch FROM clock_timestamp() - min(waitstart)) FROM pg_locks WHERE NOT granted)"
+        "(SELECT extract(epoch FROM clock_timestamp() - min(waitstart)) FROM pg_locks WHERE NOT granted AND locktype NOT IN ('advisory', 'virtualxid'))"
     } else {
-        "(SELECT extract(epoch FROM clock_timestamp() - min(query_start)) FROM pg_stat_activity WHERE wait_event_type = 'Lock')"
+        "(SELECT extract(epoch FROM clock_timestamp() - min(query_start)) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+         AND wait_event NOT IN ('advisory', 'virtualxid'))"
     };
     let checkpoints = if version >= 170_000 {
         "SELECT num_timed AS timed, num_requested AS requested, write_time, sync_time FROM pg_stat_checkpointer"
@@ -59,9 +67,9 @@ fn statements(version: u32) -> String {
          SELECT coalesce(state, '') AS state, coalesce(wait_event_type, '') AS wait, datname, count(*) AS count, \
          count(*) FILTER (WHERE wait_event = 'SyncRep') AS sync_rep, \
          count(*) FILTER (WHERE backend_type IS NULL) AS hidden, \
-         extract(epoch FROM max(clock_timestamp() - xact_start)) AS tx, \
-         extract(epoch FROM max(clock_timestamp() - query_start) FILTER (WHERE state = 'active')) AS query, \
-         extract(epoch FROM max(clock_timestamp() - state_change) FILTER (WHERE state LIKE 'idle in transaction%')) AS idle \
+         extract(epoch FROM max(clock_timestamp() - xact_start) FILTER (WHERE {not_dump})) AS tx, \
+         extract(epoch FROM max(clock_timestamp() - query_start) FILTER (WHERE state = 'active' AND {not_dump})) AS query, \
+         extract(epoch FROM max(clock_timestamp() - state_change) FILTER (WHERE state LIKE 'idle in transaction%' AND {not_dump})) AS idle \
          FROM pg_stat_activity WHERE {others} GROUP BY 1, 2, 3;\
          SELECT coalesce(datname, '') AS datname, xact_commit, xact_rollback, blks_hit, blks_read, tup_returned, \
          tup_fetched, tup_inserted, tup_updated, tup_deleted, temp_bytes, temp_files, deadlocks, conflicts, \
@@ -72,6 +80,7 @@ fn statements(version: u32) -> String {
          UNION ALL SELECT 'standby', max(age(backend_xmin)) FROM pg_stat_replication;\
          {checkpoints}",
         others = OTHERS.replace("@app", APPLICATION),
+        not_dump = NOT_DUMP,
     )
 }
 
@@ -122,9 +131,19 @@ impl Activity {
         push(report, &metrics::LOCKS, locks);
         let most = row.number("most_locks").filter(|most| *most > 0.0);
         push(report, &metrics::LOCKS_RATIO, locks.zip(most).map(|(locks, most)| locks / most));
-        push(report, &metrics::PREPARED, row.number("prepared").map(|age| age.max(0.0)));
+        report.push(&metrics::PREPARED, row.number("prepared").unwrap_or(0.0).max(0.0));
         let waited = row.number("waited");
-        report.push(&metrics::LONGEST_WAIT, waited.unwrap_or(0.0).max(0.0));
+        if is_hidden {
+            report.push_absent(
+                &metrics::LONGEST_WAIT,
+                &Labels::default(),
+                Absent::NoPermission(GRANT.to_owned()),
+            );
+            report.push_absent(&metrics::BLOCKED, &Labels::default(), Absent::NoPermission(GRANT.to_owned()));
+        } else {
+            report.push(&metrics::LONGEST_WAIT, waited.unwrap_or(0.0).max(0.0));
+        }
+        self.is_hidden = is_hidden;
         waited.is_some()
     }
 
@@ -178,13 +197,14 @@ impl Activity {
         let is_due = self.checkpoints_since.is_none_or(|since| since.elapsed() >= CHECKPOINT_WINDOW);
         if let (true, Some(timed), Some(requested)) = (is_due, timed, requested) {
             self.checkpoints_since = Some(tokio::time::Instant::now());
-            let ratio = self.checkpoints.of(requested, timed, LEAST_CHECKPOINTS);
-            push(&mut run.report, &metrics::CHECKPOINTS_RATIO, ratio);
+            self.checkpoint_ratio = self.checkpoints.of(requested, timed, LEAST_CHECKPOINTS);
         }
+        push(&mut run.report, &metrics::CHECKPOINTS_RATIO, self.checkpoint_ratio);
     }
 
     async fn locks(&self, session: &Session, is_waiting: bool, run: &mut Run<'_>) -> Result<(), Failure> {
-        if !is_waiting {
+        let is_waiting = is_waiting && !self.is_hidden;
+        if !is_waiting && !self.is_hidden {
             run.report.push(&metrics::BLOCKED, 0.0);
         }
         // Asking who blocks whom takes the lock manager's locks: only when somebody waits.

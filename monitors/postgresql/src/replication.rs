@@ -1,13 +1,14 @@
 //! Replication, seen from the primary or from the standby.
 
 use serde_json::json;
+use tokio::time::Instant;
 use wise_core::{Absent, Failure, Labels, async_trait};
 use wise_database::classes;
 
 use crate::activity::{GRANT, push};
 use crate::config::Watched;
 use crate::metrics::replication as metrics;
-use crate::rows::Rows;
+use crate::rows::{Row, Rows};
 use crate::session::Session;
 use crate::slots::Slots;
 use crate::{Run, Step};
@@ -15,6 +16,8 @@ use crate::{Run, Step};
 #[derive(Debug, Default)]
 pub(crate) struct Replication {
     slots: Slots,
+    /// When the last check was, and how far the log was received then.
+    received: Option<(Instant, f64)>,
 }
 
 #[async_trait]
@@ -63,7 +66,9 @@ impl Replication {
                 "SELECT pg_wal_lsn_diff({now}, '0/0') AS position;\
                  SELECT application_name, host(client_addr) AS client, state, sync_state, \
                  pg_wal_lsn_diff({now}, replay_lsn) AS behind, extract(epoch FROM flush_lag) AS flush_lag, \
-                 extract(epoch FROM replay_lag) AS replay_lag FROM pg_stat_replication ORDER BY pid LIMIT 100"
+                 extract(epoch FROM replay_lag) AS replay_lag FROM pg_stat_replication \
+                 WHERE pid NOT IN (SELECT active_pid FROM pg_replication_slots WHERE slot_type = 'logical' \
+                 AND active_pid IS NOT NULL) ORDER BY pid LIMIT 100"
             ))
             .await?;
         let [positions, standbys] = <[Rows; 2]>::try_from(sets).unwrap_or_default();
@@ -94,6 +99,10 @@ impl Replication {
                 );
                 continue;
             };
+            // A base backup, whatever the tool calls itself.
+            if state == "backup" {
+                continue;
+            }
             streaming += u32::from(state == "streaming");
             let code = match state {
                 "streaming" => 0.0,
@@ -144,6 +153,10 @@ impl Replication {
             .run(&format!(
                 "SELECT {paused} AS paused, pg_last_wal_receive_lsn() AS received, \
                  pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) AS unreplayed, \
+                 pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0') AS received_to, \
+                 pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') AS replayed_to, \
+                 coalesce(current_setting('primary_conninfo', true), 'unknown') = '' AS ships, \
+                 extract(epoch FROM current_setting('recovery_min_apply_delay')::interval) AS delay, \
                  extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) AS lag, \
                  extract(epoch FROM current_setting('wal_receiver_timeout')::interval) AS timeout;\
                  SELECT status, extract(epoch FROM clock_timestamp() - last_msg_receipt_time) AS age, slot_name, \
@@ -177,15 +190,20 @@ impl Replication {
                 "unreplayed_bytes": unreplayed, "replay_paused": is_paused}),
         );
         // Everything replayed is no lag, but only while the primary is heard: a dead one sends nothing either.
-        match (state.number("lag"), unreplayed) {
+        let delay = state.number("delay").unwrap_or(0.0);
+        let lag = state.number("lag").map(|lag| self.bounded(lag, state) - delay);
+        match (lag, unreplayed) {
             (_, Some(0.0)) if is_fresh => run.report.push(&metrics::LAG, 0.0),
             (Some(lag), Some(bytes)) if bytes > 0.0 => run.report.push(&metrics::LAG, lag.max(0.0)),
             _ => run.report.push_absent(&metrics::LAG, &Labels::default(), Absent::NotKnown),
         }
-        if !is_streaming {
+        // A standby that takes its log from an archive has no receiver, and one without a timeout asks for no signs.
+        let never_pings = state.number("timeout") == Some(0.0);
+        if state.is("ships") {
+        } else if !is_streaming {
             let text = "this standby does not receive from its primary";
             problems.push(Failure::new(&classes::REPLICATION, text).code("receiver_stopped"));
-        } else if !is_fresh {
+        } else if !is_fresh && !never_pings {
             let seconds = age.unwrap_or(0.0).round();
             let text = format!(
                 "this standby has not heard from its primary for {seconds} s, though the connection is open"
@@ -193,6 +211,19 @@ impl Replication {
             problems.push(Failure::new(&classes::REPLICATION, text).code("primary_silent"));
         }
         Ok(())
+    }
+}
+
+impl Replication {
+    /// The age of the last replayed commit says nothing while a long transaction is replayed. What was received at the
+    /// check before and is replayed now is no older than that check.
+    fn bounded(&mut self, lag: f64, state: &Row) -> f64 {
+        let (received, replayed) = (state.number("received_to"), state.number("replayed_to"));
+        let before = std::mem::replace(&mut self.received, received.map(|to| (Instant::now(), to)));
+        match (before, replayed) {
+            (Some((since, to)), Some(replayed)) if replayed >= to => lag.min(since.elapsed().as_secs_f64()),
+            _ => lag,
+        }
     }
 }
 
@@ -210,9 +241,9 @@ async fn subscriptions(
     let leader = if session.version >= 160_000 { "AND w.leader_pid IS NULL" } else { "" };
     let rows = match session
         .rows(&format!(
-            "SELECT s.subname, s.subenabled, w.pid, extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time) AS age, \
+            "SELECT d.datname, s.subname, s.subenabled, w.pid, extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time) AS age, \
              {errors} AS errors FROM pg_subscription s LEFT JOIN pg_stat_subscription w ON w.subid = s.oid AND w.relid IS NULL \
-             {leader} WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 100"
+             {leader} JOIN pg_database d ON d.oid = s.subdbid LIMIT 100"
         ))
         .await
     {
@@ -223,7 +254,7 @@ async fn subscriptions(
     };
     for row in &rows {
         let name = row.string("subname");
-        let labels = Labels::one("subscription", name.clone());
+        let labels = Labels::one("subscription", name.clone()).with("database", row.string("datname"));
         let is_enabled = row.is("subenabled");
         let works = is_enabled && row.number("pid").is_some();
         run.report.push_labelled(&metrics::SUBSCRIPTION_STATE, &labels, f64::from(u8::from(works)));

@@ -51,7 +51,8 @@ impl Slots {
             let report = &mut run.report;
             let is_active = row.is("active");
             report.push_labelled(&metrics::SLOT_ACTIVE, &labels, f64::from(u8::from(is_active)));
-            if !is_active {
+            // On a standby, slots that wait for a failover are unused by design.
+            if !is_active && !is_standby {
                 let since = self.0.get(&name).copied().unwrap_or_else(Instant::now);
                 unused.insert(name.clone(), since);
                 let seconds = row.number("inactive").unwrap_or_else(|| since.elapsed().as_secs_f64());

@@ -74,12 +74,19 @@ impl Step<Watched> for Storage {
                 }
             }
             total = total.zip(size).map(|(total, size)| total + size);
+        }
+        // The smallest database can run out of ids as well as the largest.
+        for row in &rows {
+            let labels = Labels::one("database", row.string("datname"));
             for (column, metric) in [("xids", &metrics::XID_USED), ("mxids", &metrics::MXID_USED)] {
                 if let Some(age) = row.number(column) {
                     run.report.push_labelled(metric, &labels, age / IDS);
                 }
             }
         }
+        self.databases.retain(|labels| {
+            rows.iter().any(|row| *labels == Labels::one("database", row.string("datname")))
+        });
         self.cluster(total.filter(|_| rows.len() <= MOST_DATABASES), run).await;
         run.stages.begin("log");
         log(&session, run).await?;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wise_core::{Absent, Failure, GrowthTracker, Labels, Past};
+use wise_core::{Absent, Failure, GrowthTracker, Labels, Past, Reading};
 use wise_database::{Stages, classes};
 
 use crate::Run;
@@ -28,6 +28,8 @@ pub(crate) struct Tables {
     seen: HashSet<Labels>,
     last_bloat: Option<Instant>,
     is_bloat_due: bool,
+    /// What the last round found: it stands until the next, so that an alarm does not end for want of asking.
+    bloat: Vec<Reading>,
 }
 
 /// Estimates need no lock: the largest tables are found by them. Only those are measured, and of those only the ones
@@ -55,7 +57,8 @@ fn largest(limit: u32) -> String {
 }
 
 const INDEXES: &str = "SELECT count(*) AS invalid FROM pg_index i WHERE NOT i.indisvalid \
-     AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.relation = i.indexrelid AND l.granted)";
+     AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.relation IN (i.indexrelid, i.indrelid) AND l.granted \
+     AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'AccessExclusiveLock'))";
 
 /// Sequences that cycle never run out; those of other owners hide their value.
 const SEQUENCES: &str = "SELECT schemaname, sequencename, CASE WHEN increment_by > 0 \
@@ -73,6 +76,7 @@ impl Tables {
             seen: HashSet::new(),
             last_bloat: None,
             is_bloat_due: false,
+            bloat: Vec::new(),
         }
     }
 
@@ -80,6 +84,9 @@ impl Tables {
     pub(crate) fn begin(&mut self) {
         self.seen.clear();
         self.is_bloat_due = self.last_bloat.is_none_or(|last| last.elapsed() >= BLOAT_EVERY);
+        if self.is_bloat_due {
+            self.bloat.clear();
+        }
     }
 
     /// Ends a round: tables that are gone are forgotten.
@@ -132,7 +139,14 @@ impl Tables {
         };
         self.tables(database, &rows, run).await;
         if run.watched.settings.bloat && self.is_bloat_due {
+            let first = run.report.readings.len();
             bloat(session, database, &rows, run).await?;
+            self.bloat.extend(run.report.readings[first..].iter().cloned());
+        } else {
+            let of_it = |reading: &&Reading| {
+                reading.labels.pairs().iter().any(|(name, value)| name == "database" && value == database)
+            };
+            run.report.readings.extend(self.bloat.iter().filter(of_it).cloned());
         }
         let labels = Labels::one("database", database);
         let indexes = session.rows(INDEXES).await?;

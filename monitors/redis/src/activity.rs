@@ -239,6 +239,10 @@ fn memory(info: &Info, report: &mut Report) {
             (Some(limit), _) if limit > 0.0 => {
                 report.push(&metric::MEMORY_LIMIT, limit);
                 report.push(&metric::MEMORY_USED_RATIO, counted / limit);
+                // A cache that evicts is full by design.
+                if info.is("maxmemory_policy", "noeviction") {
+                    report.push(&metric::MEMORY_NOEVICT_RATIO, counted / limit);
+                }
             }
             (_, Some(system)) if system > 0.0 => report.push(&metric::MEMORY_OF_SYSTEM, counted / system),
             _ => {}
@@ -248,10 +252,10 @@ fn memory(info: &Info, report: &mut Report) {
     if let Some(lost) = lost {
         report.push(&metric::FRAGMENTATION_BYTES, lost);
     }
-    if let (Some(lost), Some(ratio)) = (lost, info.number("mem_fragmentation_ratio"))
-        && (lost > MUCH_LOST || ratio < 1.0)
-    {
-        report.push(&metric::FRAGMENTATION, ratio);
+    if let (Some(lost), Some(ratio)) = (lost, info.number("mem_fragmentation_ratio")) {
+        // A high ratio of little memory means nothing: it counts as none.
+        let counts = lost > MUCH_LOST || ratio < 1.0;
+        report.push(&metric::FRAGMENTATION, if counts { ratio } else { 1.0 });
     }
 }
 
@@ -274,8 +278,8 @@ fn persistence(info: &Info, save: &Result<Reply, Absent>, now: Timestamp, report
     if let Some(ok) = ok("rdb_last_bgsave_status") {
         report.push(&metric::RDB_OK, ok);
     }
-    if let Some(running) = info.positive("rdb_current_bgsave_time_sec") {
-        report.push(&metric::RDB_RUNNING, running);
+    if info.get("rdb_current_bgsave_time_sec").is_some() {
+        report.push(&metric::RDB_RUNNING, info.positive("rdb_current_bgsave_time_sec").unwrap_or(0.0));
     }
     last_save(info, save, now, report);
     if info.is("aof_enabled", "1") {

@@ -1,10 +1,11 @@
 //! Whether the server can be used: a fresh connection, staged, up to INFO and PING.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
-use wise_core::{CheckContext, Probe, Report};
+use wise_core::{CheckContext, Probe, Report, RestartWatch};
 use wise_database::TlsMode;
 
 use crate::evidence::{self, Course};
@@ -13,8 +14,8 @@ use crate::login::{self, Found};
 use crate::metrics::reach;
 use crate::server::Server;
 
-/// A server younger than this has just been restarted.
-const YOUNG_SECONDS: f64 = 60.0;
+/// How long a restart is told of.
+const TOLD_FOR: Duration = Duration::from_secs(60);
 const SECONDS_A_DAY: f64 = 86_400.0;
 
 /// The probe.
@@ -22,11 +23,12 @@ const SECONDS_A_DAY: f64 = 86_400.0;
 pub(crate) struct AvailabilityProbe {
     server: Arc<Server>,
     facts: Vec<(&'static str, String)>,
+    restarts: RestartWatch,
 }
 
 impl AvailabilityProbe {
     pub(crate) fn new(server: Arc<Server>) -> Self {
-        Self { server, facts: Vec::new() }
+        Self { server, facts: Vec::new(), restarts: RestartWatch::new(TOLD_FOR) }
     }
 
     /// Facts that differ from the last check's.
@@ -48,10 +50,10 @@ impl AvailabilityProbe {
     }
 }
 
-fn readings(info: &Info, report: &mut Report) {
+fn readings(info: &Info, restarts: &mut RestartWatch, report: &mut Report) {
     if let Some(uptime) = info.number("uptime_in_seconds") {
         report.push(&reach::UPTIME, uptime);
-        report.push(&reach::RESTARTED, f64::from(u8::from(uptime < YOUNG_SECONDS)));
+        report.push(&reach::RESTARTED, f64::from(u8::from(restarts.is_recent(uptime))));
     }
     if info.is("loading", "1") {
         if let Some(eta) = info.positive("loading_eta_seconds") {
@@ -83,7 +85,7 @@ impl Probe for AvailabilityProbe {
         }
         course.info = found.info;
         if let Some(info) = &course.info {
-            readings(info, &mut report);
+            readings(info, &mut self.restarts, &mut report);
         }
         self.changed_facts(&course, &mut report);
         evidence::finish(&server, cx, &course, outcome, &mut report);

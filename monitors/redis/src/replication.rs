@@ -212,6 +212,7 @@ fn judge_replica(info: &Info, ping: f64, report: &mut Report) -> Option<Failure>
         format!("{}:{}", info.get("master_host").unwrap_or("?"), info.get("master_port").unwrap_or("?"));
     let broken = |code: &'static str, text: String| Failure::new(&classes::REPLICATION, text).code(code);
     if is_up {
+        report.push(&metric::LINK_DOWN, 0.0);
         // The link counts as up until repl-timeout, however silent the primary is.
         let silence = silence.filter(|age| *age >= ping * PINGS)?;
         let text =

@@ -77,7 +77,9 @@ impl StorageProbe {
         self.keys(info, report);
         let Some(used) = info.number("used_memory") else { return };
         report.push(&metric::USED, used);
-        let configured = info.number("maxmemory").filter(|limit| *limit > 0.0);
+        // A cache that evicts stays at its limit: to reach it is no event.
+        let evicts = !info.is("maxmemory_policy", "noeviction");
+        let configured = info.number("maxmemory").filter(|limit| *limit > 0.0 && !evicts);
         let limit = self.server.quota.map(|quota| quota as f64).or(configured);
         if let Some(limit) = limit {
             report.push(&metric::LIMIT, limit);

@@ -200,7 +200,7 @@ fn default_excluded_mounts() -> Vec<String> {
 fn default_excluded_types() -> Vec<String> {
     words(
         "autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs erofs fuse.gvfsd-fuse \
-         fuse.lxcfs fuse.portal fusectl hugetlbfs iso9660 mqueue nsfs overlay proc pstore ramfs rpc_pipefs securityfs \
+         fuse.lxcfs fuse.portal fuse.snapfuse fuse.squashfuse fusectl hugetlbfs iso9660 mqueue nsfs overlay proc pstore ramfs rpc_pipefs securityfs \
          selinuxfs squashfs sysfs tracefs udf",
     )
 }

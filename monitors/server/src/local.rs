@@ -116,6 +116,10 @@ impl Reader {
     /// What must be there for anything to be said: uptime and load.
     pub(crate) fn basics(&mut self) -> Result<Basics, Failure> {
         let mut basics = Basics::default();
+        // Without its root no filesystem can be measured, and that must not look like health.
+        let root = self.paths.root.clone();
+        std::fs::metadata(&root)
+            .map_err(|error| unreadable(&format!("{} (rootfs_path)", root.display()), &error))?;
         let path = |reader: &Self, file| format!("{}/{file}", reader.paths.proc);
         match self.proc("loadavg").map(|text| proc::load(&text, &mut basics)) {
             Ok(()) if basics.load.is_some() => {}
@@ -298,7 +302,13 @@ impl Reader {
         if let Some(speed) = self.speeds.get(name).and_then(|kept| kept.get(TEN_MINUTES)) {
             return speed;
         }
-        let megabits = self.text(&format!("{folder}/speed")).ok().and_then(|text| proc::number(&text));
+        // A tunnel has no speed of its own; older kernels invent one.
+        let is_tunnel = Path::new(&format!("{folder}/tun_flags")).exists();
+        let megabits = self
+            .text(&format!("{folder}/speed"))
+            .ok()
+            .filter(|_| !is_tunnel)
+            .and_then(|text| proc::number(&text));
         // What drivers say that do not know: -1, 0, or the largest number.
         let speed =
             megabits.filter(|megabits| (1.0..1e7).contains(megabits)).map(|megabits| megabits * 125_000.0);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wise_core::{Absent, Labels, MetricSpec, Report};
+use wise_core::{Absent, Labels, MetricSpec, Report, RestartWatch};
 
 use crate::interval::{self, Recent, growth};
 use crate::machine::{
@@ -11,8 +11,6 @@ use crate::machine::{
 };
 use crate::metrics::host;
 
-/// Time after the start of a machine in which it counts as rebooted.
-const JUST_STARTED: f64 = 600.0;
 const RECENT: Duration = Duration::from_secs(1800);
 /// Cores with a reading of their own.
 const MAX_CORES: usize = 128;
@@ -22,10 +20,10 @@ const NO_LIMIT: f64 = 1e15;
 const ENOUGH: f64 = 100.0;
 
 /// Uptime and load.
-pub(crate) fn basics(basics: &Basics, report: &mut Report) {
+pub(crate) fn basics(basics: &Basics, restarts: &mut RestartWatch, report: &mut Report) {
     if let Some(uptime) = basics.uptime {
         report.push(&host::UPTIME, uptime);
-        report.push(&host::REBOOTED, f64::from(u8::from(uptime < JUST_STARTED)));
+        report.push(&host::REBOOTED, f64::from(u8::from(restarts.is_recent(uptime))));
     }
     if let Some([one, five, fifteen]) = basics.load {
         report.push(&host::LOAD_1, one);
@@ -326,6 +324,9 @@ fn cores(now: &[Core], before: &[Core], report: &mut Report) -> Option<f64> {
     Some(used(&sum) / all)
 }
 
+/// Fewer requests in an interval make an average of noise.
+const ENOUGH_REQUESTS: f64 = 10.0;
+
 fn disk_between(now: &Disk, before: &Disk, seconds: f64, report: &mut Report) {
     let grown = |field: fn(&Disk) -> f64| growth(Some(field(now)), Some(field(before)));
     let Some(busy) = grown(|disk| disk.busy_time).map(|busy| busy / seconds) else { return };
@@ -342,7 +343,7 @@ fn disk_between(now: &Disk, before: &Disk, seconds: f64, report: &mut Report) {
         (&host::DISK_READ_AWAIT, grown(|disk| disk.reads), grown(|disk| disk.read_time)),
         (&host::DISK_WRITE_AWAIT, grown(|disk| disk.writes), grown(|disk| disk.write_time)),
     ] {
-        if let (Some(count), Some(time)) = (count.filter(|count| *count > 0.0), time) {
+        if let (Some(count), Some(time)) = (count.filter(|count| *count >= ENOUGH_REQUESTS), time) {
             report.push_labelled(metric, &labels, time / count);
         }
     }

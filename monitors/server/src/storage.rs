@@ -117,12 +117,14 @@ impl Storage {
         report.push_labelled(&metrics::AVAILABLE, labels, space.available);
         if space.inodes > 0.0 {
             report.push_labelled(&metrics::INODES, labels, space.inodes);
-            let share = (space.inodes - space.free_inodes) / space.inodes;
-            report.push_labelled(&metrics::INODES_RATIO, labels, share);
         }
         // An image such as that of an installation disk is always full.
         if !was_writable {
             return;
+        }
+        if space.inodes > 0.0 {
+            let share = (space.inodes - space.free_inodes) / space.inodes;
+            report.push_labelled(&metrics::INODES_RATIO, labels, share);
         }
         let share = used_ratio(space);
         report.push_labelled(&metrics::USED_RATIO, labels, share);
@@ -202,6 +204,7 @@ mod tests {
             assert_eq!(at("server.filesystem.used_ratio", "/data"), Some(700.0 / 900.0));
             assert_eq!(at("server.filesystem.inodes_used_ratio", "/data"), Some(0.95));
             assert_eq!(at("server.filesystem.used_ratio", "/image"), None, "it can never fill up");
+            assert_eq!(at("server.filesystem.inodes_used_ratio", "/image"), None, "nor run out of inodes");
             assert_eq!(at("server.filesystem.read_only_state", "/image"), Some(1.0));
             assert_eq!(at("server.filesystem.turned_read_only_state", "/image"), Some(0.0));
             assert_eq!(at("server.filesystem.turned_read_only_state", "/data"), Some(round as f64));

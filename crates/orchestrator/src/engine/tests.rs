@@ -238,3 +238,22 @@ fn a_part_of_the_target_that_is_gone_troubles_nobody_any_more() {
         assert_eq!(engine.status(), expected);
     }
 }
+
+#[test]
+fn what_no_longer_applies_is_dropped_after_a_while() {
+    let mut engine = engine(|_| {});
+    run(&mut engine, [pass()]);
+    for (report, expected) in [
+        (slow(2.0), Status::Healthy),
+        (slow(2.0), Status::Degraded),
+        (pass(), Status::Degraded),
+        (slow(2.0), Status::Degraded),
+        (pass(), Status::Degraded),
+        (fail(), Status::Degraded),
+        (pass(), Status::Degraded),
+        (pass(), Status::Healthy),
+    ] {
+        engine.apply(1, &report, Timestamp::default());
+        assert_eq!(engine.status(), expected);
+    }
+}

@@ -33,8 +33,12 @@ wise_core::metrics! {
     RUNNING = MetricSpec::gauge(
         "mysql.threads.running_count", "count", "Running threads",
         "Sessions that run a statement now, without ours (Threads_running)")
-        .resolution(1.0)
-        .threshold(Threshold::above(Some(60.0), None).checks(3));
+        .resolution(1.0);
+    RUNNING_RATIO = MetricSpec::gauge(
+        "mysql.threads.running_ratio", "ratio", "Running threads, share",
+        "Threads_running without ours ÷ max_connections")
+        .resolution(0.0001)
+        .threshold(Threshold::above(Some(0.6), None).checks(3));
     QUESTIONS = MetricSpec::counter(
         "mysql.queries.total", "total", "Statements", "Statements sent by clients (Questions)").resolution(1.0);
     SLOW = MetricSpec::counter(
@@ -61,7 +65,7 @@ wise_core::metrics! {
         "mysql.innodb.history_list_count", "count", "History list",
         "Undo records that purge must keep (trx_rseg_history_len): long transactions hold it back")
         .resolution(1.0)
-        .threshold(Threshold::above(Some(50_000.0), Some(1_000_000.0)).checks(3));
+        .threshold(Threshold::above(Some(50_000.0), None).checks(3));
     ROW_WAITS = MetricSpec::counter(
         "mysql.locks.row_waits_total", "total", "Waits for row locks", "Waits for row locks (Innodb_row_lock_waits)")
         .resolution(1.0);

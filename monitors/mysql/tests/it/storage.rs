@@ -12,6 +12,7 @@ async fn databases_and_their_largest_tables_are_measured() {
         "CREATE DATABASE `my-shop`; CREATE TABLE `my-shop`.`order lines` (id int AUTO_INCREMENT PRIMARY KEY, note char(200), KEY (note)); \
          INSERT INTO `my-shop`.`order lines` (note) SELECT REPEAT('x', 200) FROM seq_1_to_20000; \
          CREATE TABLE `my-shop`.tiny (id tinyint AUTO_INCREMENT PRIMARY KEY); INSERT INTO `my-shop`.tiny VALUES (126); \
+         CREATE TABLE `my-shop`.wide (id bigint unsigned AUTO_INCREMENT PRIMARY KEY); INSERT INTO `my-shop`.wide VALUES (9223372036854775807); \
          CREATE TABLE `my-shop`.aria (n int) ENGINE=Aria; ANALYZE TABLE `my-shop`.`order lines`",
     );
     let mut watch =
@@ -26,7 +27,7 @@ async fn databases_and_their_largest_tables_are_measured() {
     assert!((10_000.0..40_000.0).contains(&rows), "{rows}");
     let size = value(&report, "mysql.database.size_bytes", &[("database", "my-shop")]);
     assert!(size >= file);
-    assert_eq!(value(&report, "mysql.database.tables_count", &[("database", "my-shop")]), 3.0);
+    assert_eq!(value(&report, "mysql.database.tables_count", &[("database", "my-shop")]), 4.0);
     assert!(
         find(&report, "mysql.table.data_bytes", &[("table", "aria")]).is_none(),
         "not among the two largest"
@@ -35,6 +36,11 @@ async fn databases_and_their_largest_tables_are_measured() {
     assert!((value(&report, "mysql.server.quota_used_ratio", &[]) - all / 1e9).abs() < 1e-9 && all >= size);
     let tiny = value(&report, "mysql.auto_increment.used_ratio", &[("table", "tiny")]);
     assert!(tiny > 0.95, "{tiny}");
+    let wide = value(&report, "mysql.auto_increment.used_ratio", &[("table", "wide")]);
+    assert!((wide - 0.5).abs() < 0.01, "{wide}");
+    let again = watch.check("storage").await;
+    let kept = value(&again, "mysql.auto_increment.used_ratio", &[("table", "tiny")]);
+    assert!(kept > 0.95, "looked at once a day, and told until then");
     assert!(find(&report, "mysql.binlog.total_bytes", &[]).is_none(), "no binary log, no size of it");
     assert_baseline(&server, 0).await;
 }

@@ -32,12 +32,12 @@ wise_core::metrics! {
         .resolution(1.0);
     OLDEST_TX = MetricSpec::gauge(
         "postgresql.transaction.oldest_seconds", "seconds", "Oldest transaction",
-        "Age of the oldest open transaction of a client session (xact_start)")
+        "Age of the oldest open transaction of a client session (xact_start), without pg_dump")
         .resolution(0.001)
         .threshold(Threshold::above(Some(1800.0), None));
     LONGEST_QUERY = MetricSpec::gauge(
         "postgresql.query.longest_seconds", "seconds", "Longest query",
-        "Age of the longest statement that runs in a client session (query_start)")
+        "Age of the longest statement that runs in a client session (query_start), without pg_dump")
         .resolution(0.001)
         .threshold(Threshold::above(Some(300.0), None));
     IDLE_IN_TX = MetricSpec::gauge(
@@ -51,7 +51,7 @@ wise_core::metrics! {
         .resolution(1.0);
     PREPARED = MetricSpec::gauge(
         "postgresql.prepared.oldest_seconds", "seconds", "Oldest prepared transaction",
-        "Age of the oldest transaction of PREPARE TRANSACTION; absent when there is none")
+        "Age of the oldest transaction of PREPARE TRANSACTION; zero when there is none")
         .resolution(0.001)
         .threshold(Threshold::above(Some(300.0), Some(3600.0)));
     SYNC_REP = MetricSpec::gauge(
@@ -71,7 +71,7 @@ wise_core::metrics! {
         .threshold(Threshold::above(Some(10.0), None).checks(2));
     LONGEST_WAIT = MetricSpec::gauge(
         "postgresql.locks.longest_wait_seconds", "seconds", "Longest wait for a lock",
-        "Longest wait for a lock now: pg_locks.waitstart, before PostgreSQL 14 the age of the statement")
+        "Longest wait for a lock now, without advisory locks: pg_locks.waitstart, before PostgreSQL 14 the age of the statement")
         .resolution(0.001)
         .threshold(Threshold::above(Some(60.0), Some(300.0)));
     DEADLOCKS = MetricSpec::counter(

@@ -45,8 +45,7 @@ wise_core::metrics! {
     RECEIVER_AGE = MetricSpec::gauge(
         "postgresql.walreceiver.last_message_age_seconds", "seconds", "Last message of the primary",
         "Time since this standby last heard from its primary; it grows while the primary hangs")
-        .resolution(0.001)
-        .threshold(Threshold::above(Some(45.0), None));
+        .resolution(0.001);
     REPLAY_PAUSED = MetricSpec::gauge(
         "postgresql.replay.paused_state", "state", "Replay paused", "1 when somebody has paused replay on this standby")
         .resolution(1.0)
@@ -74,7 +73,7 @@ wise_core::metrics! {
         "WAL that may still be written before the slot is in danger; only with max_slot_wal_keep_size").resolution(1.0);
     SUBSCRIPTION_STATE = MetricSpec::gauge(
         "postgresql.subscription.working_state", "state", "Subscription works",
-        "1 when the subscription of the connected database is enabled and its worker runs").resolution(1.0);
+        "1 when the subscription is enabled and its worker runs").resolution(1.0);
     SUBSCRIPTION_AGE = MetricSpec::gauge(
         "postgresql.subscription.last_message_age_seconds", "seconds", "Last message of the publisher",
         "Time since the subscription last heard from its publisher").resolution(0.001);

@@ -86,14 +86,14 @@ wise_core::metrics! {
         "postgresql.index.invalid_count", "count", "Invalid indexes",
         "Indexes that no query uses because their build failed, by database; without those being built")
         .resolution(1.0)
-        .threshold(Threshold::above(Some(1.0), None).hysteresis(0.0));
+        .threshold(Threshold::above(Some(1.0), None).hysteresis(0.0).checks(2));
     WAL_DIR = MetricSpec::gauge("postgresql.wal.dir_bytes", "bytes", "WAL on disk", "Size of the files in pg_wal")
         .resolution(1.0);
     ARCHIVE_READY = MetricSpec::gauge(
         "postgresql.archive.ready_count", "count", "WAL files to archive",
         "WAL files that wait to be archived; only with archive_mode")
         .resolution(1.0)
-        .threshold(Threshold::above(Some(10.0), Some(100.0)));
+        .threshold(Threshold::above(Some(10.0), Some(100.0)).checks(2));
     ARCHIVE_FAILING = MetricSpec::gauge(
         "postgresql.archive.failing_state", "state", "Archiving fails",
         "1 when the last try to archive a WAL file failed; only with archive_mode")

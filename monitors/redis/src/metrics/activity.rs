@@ -61,7 +61,9 @@ wise_core::metrics! {
     MEMORY_USED = bytes("redis.memory.used_bytes", "Memory used", "Memory that the server has allocated, used_memory");
     MEMORY_LIMIT = bytes("redis.memory.limit_bytes", "Memory limit", "maxmemory; not there when it is 0, which is unlimited");
     MEMORY_USED_RATIO = ratio("redis.memory.used_ratio", "Memory used of the limit",
-        "used_memory without what does not count for eviction, over maxmemory; not there without a limit")
+        "used_memory without what does not count for eviction, over maxmemory; not there without a limit");
+    MEMORY_NOEVICT_RATIO = ratio("redis.memory.noeviction_used_ratio", "Memory used, nothing evicted",
+        "The same where nothing may be evicted (maxmemory-policy noeviction): at 1 the server refuses writes")
         .threshold(Threshold::above(Some(0.9), None).hysteresis(0.05).checks(2));
     MEMORY_OF_SYSTEM = ratio("redis.memory.of_system_ratio", "Memory used of the machine",
         "used_memory over total_system_memory, where there is no maxmemory: then the machine is the limit")

@@ -24,7 +24,7 @@ wise_core::metrics! {
         .resolution(0.001).threshold(Threshold::below(Some(21.0), Some(7.0)).hysteresis(0.0));
     UPTIME = seconds("redis.uptime_seconds", "Uptime", "Time since the server was started, uptime_in_seconds of INFO");
     RESTARTED = state("redis.restarted_state", "Recently restarted",
-        "1 in the first minute after the server was started, from its uptime")
+        "1 in the minute after a restart that was seen from here: the uptime went back")
         .threshold(Threshold::above(Some(1.0), None).hysteresis(0.0));
     LOADING_ETA = seconds("redis.loading.eta_seconds", "Loading, time left",
         "Time until the data is loaded as the server estimates it, loading_eta_seconds; not there when nothing is loaded");

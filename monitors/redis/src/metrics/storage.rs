@@ -15,7 +15,7 @@ wise_core::metrics! {
         "How much used memory grows a day, by a robust fit over the window (label window: 24h, 7d, 30d)");
     FULL_IN = MetricSpec::gauge("redis.storage.full_in_days", "days", "Full in",
         "Days until the limit at the growth of the window (label window); not there without a limit or a trend")
-        .resolution(0.01).threshold(Threshold::below(Some(7.0), Some(1.0)));
+        .resolution(0.01).threshold(Threshold::below(Some(7.0), Some(1.0)).hysteresis(0.2).checks(2));
     KEYS = count("redis.keys_count", "Keys", "Keys in a database (label db), from INFO keyspace");
     EXPIRES = count("redis.keys.expiring_count", "Keys that expire", "Keys with a time to live in a database (label db)");
     TTL = seconds("redis.keys.mean_ttl_seconds", "Mean time to live", "Mean time to live of the keys that expire, as the server samples it (label db)");

@@ -25,7 +25,7 @@ wise_core::metrics! {
     // Since when, and how busy.
     UPTIME = MetricSpec::gauge("server.uptime_seconds", "seconds", "Uptime", "Time since the machine was started").resolution(1.0);
     REBOOTED = state("server.reboot_detected_state", "Recently rebooted",
-        "1 in the first ten minutes after the machine was started, from its uptime")
+        "1 in the ten minutes after a start that was seen from here: the uptime went back")
         .threshold(Threshold::above(Some(1.0), None).hysteresis(0.0));
     LOAD_1 = MetricSpec::gauge("server.load.one_minute_count", "count", "Load, 1 min",
         "Threads that run, wait for a core or for a disk, averaged over a minute").resolution(0.01);
@@ -150,9 +150,9 @@ wise_core::metrics! {
     // Sensors and clock.
     TEMPERATURE = MetricSpec::gauge("server.temperature.celsius_count", "count", "Temperature", "Degrees Celsius of each sensor (label sensor), once a minute").resolution(0.1);
     TEMPERATURE_RATIO = ratio("server.temperature.of_critical_ratio", "Temperature of the critical one", "Temperature over the one that the sensor calls critical, where it does")
-        .threshold(Threshold::above(Some(0.95), Some(1.0)).hysteresis(0.03).checks(2));
+        .threshold(Threshold::above(Some(0.95), Some(1.0)).hysteresis(0.03).checks(10));
     CLOCK_OFFSET = MetricSpec::gauge("server.clock.offset_seconds", "seconds", "Clock offset",
-        "How far the clock is from its time source, without sign; only while it is synchronised")
+        "What the kernel still has to correct, without sign; only while it is synchronised, and next to nothing under chrony, which corrects by itself")
         .resolution(1e-6).threshold(Threshold::above(Some(0.05), Some(1.0)).checks(10));
     CLOCK_SYNCHRONISED = state("server.clock.synchronised_state", "Clock synchronised", "1 when a time service disciplines the clock, 0 when none does");
     CLOCK_MAX_ERROR = MetricSpec::gauge("server.clock.max_error_seconds", "seconds", "Clock error at most", "The kernel's bound on the clock's error; 16 when no time service runs").resolution(1e-6);

@@ -1,11 +1,12 @@
 //! Whether the machine answers, since when it runs, and its load.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
 use tokio::time::Instant;
-use wise_core::{CheckContext, Failure, Probe, Report};
+use wise_core::{CheckContext, Failure, Probe, Report, RestartWatch};
 
 use super::{Facts, fetch_evidence, local_evidence, mask};
 use crate::exporter::Exporter;
@@ -16,11 +17,17 @@ use crate::metrics::host;
 use crate::readings;
 use crate::target::{Server, Source};
 
+/// How long a restart is told of.
+const TOLD_FOR: Duration = Duration::from_secs(600);
+/// Step in which the past is asked for.
+const STEP: Duration = Duration::from_secs(60);
+
 pub(crate) struct Availability {
     server: Arc<Server>,
     facts: Facts,
     /// When the machine was started, in seconds since 1970.
     booted: Option<f64>,
+    restarts: RestartWatch,
     reader: Option<Lent<Reader, Result<Basics, Failure>>>,
 }
 
@@ -33,7 +40,7 @@ impl Availability {
             }
             Source::Exporter(_) => None,
         };
-        Self { server, facts: Facts::default(), booted: None, reader }
+        Self { server, facts: Facts::default(), booted: None, restarts: RestartWatch::new(TOLD_FOR), reader }
     }
 
     async fn local(&mut self, cx: &CheckContext) -> Report {
@@ -99,7 +106,7 @@ impl Availability {
     }
 
     fn tell(&mut self, basics: &Basics, report: &mut Report) {
-        readings::basics(basics, report);
+        readings::basics(basics, &mut self.restarts, report);
         let mut facts = basics.facts.clone();
         facts.extend(basics.cores.map(|cores| ("server.cores", cores.to_string())));
         if let Some(time) = basics.boot_time {
@@ -117,6 +124,14 @@ impl Availability {
 impl Probe for Availability {
     async fn check(&mut self, cx: &CheckContext) -> Report {
         let server = self.server.clone();
+        // The machine may have taken the monitoring with it when it was started anew.
+        if let Some(past) = server.past.as_ref().filter(|_| self.restarts.is_new()) {
+            let reading = past.of(host::UPTIME.name, cx.now.minus(Duration::from_secs(86_400)), STEP);
+            let known = tokio::time::timeout(cx.timeout / 4, reading).await.unwrap_or_default();
+            if let Some((_, last)) = known.first().and_then(|(_, points)| points.last()) {
+                self.restarts.remember(*last);
+            }
+        }
         let mut report = match &server.source {
             Source::Local { .. } => self.local(cx).await,
             Source::Exporter(exporter) => self.remote(exporter, cx).await,

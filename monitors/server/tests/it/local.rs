@@ -165,11 +165,16 @@ async fn two_checks_in_a_row_share_an_interval() {
 }
 
 #[tokio::test]
-async fn a_machine_that_was_just_started_says_so() {
+async fn a_restart_that_is_seen_is_told_of() {
     let tree = Tree::machine();
     tree.write("proc/uptime", "59.00 10.00\n");
-    let report = check(tree.settings(), "availability", PATIENT).await;
-    assert_eq!(reading(&report, "server.reboot_detected_state", ""), Some(1.0));
+    let mut availability = probe(tree.settings(), "availability");
+    let state = |report: &wise_core::Report| reading(report, "server.reboot_detected_state", "");
+    assert_eq!(state(&run(&mut availability, PATIENT, false).await), Some(0.0), "a start that nobody saw");
+    tree.write("proc/uptime", "12.00 1.00\n");
+    assert_eq!(state(&run(&mut availability, PATIENT, false).await), Some(1.0));
+    tree.write("proc/uptime", "700.00 1.00\n");
+    assert_eq!(state(&run(&mut availability, PATIENT, false).await), Some(0.0));
 }
 
 #[tokio::test]
