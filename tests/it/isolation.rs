@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use wise_e2e::{Nginx, Server, until};
+use wise_testbed::{MariaDb, Postgres, Redis, Silent};
 
 /// Servers that never answer, drip, loop, flood, cut and lie; the answer are their addresses.
 fn bad_servers(runtime: &tokio::runtime::Runtime) -> Vec<(&'static str, String)> {
@@ -113,6 +114,26 @@ fn a_hundred_healthy_neighbours_keep_their_times() {
                 "name": format!("{kind}-{index}"), "kind": "website", "interval": "1s", "timeout": "1s", "settings": {"url": url}
             }));
             bad.push((kind, id));
+        }
+    }
+    // Database servers that stand still: the kernel takes connections for them, and nobody answers.
+    let (mut postgres, mut maria, mut redis) = (Postgres::start(&[]), MariaDb::start(&[]), Redis::start(&[]));
+    let mute = Silent::default();
+    for service in [&mut postgres.service, &mut maria.service, &mut redis.service] {
+        service.freeze();
+    }
+    let frozen = [
+        ("postgresql", postgres.url()),
+        ("mysql", maria.url()),
+        ("redis", redis.url()),
+        ("mongodb", format!("mongodb://127.0.0.1:{}", mute.port())),
+    ];
+    for (kind, url) in &frozen {
+        for index in 0..5 {
+            let id = server.add(&json!({
+                "name": format!("frozen {kind}-{index}"), "kind": kind, "interval": "1s", "timeout": "1s", "settings": {"url": url}
+            }));
+            bad.push(("silent", id));
         }
     }
     let expected = |kind: &str| match kind {
