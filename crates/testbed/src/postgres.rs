@@ -28,7 +28,9 @@ impl Postgres {
     /// It does not start.
     pub fn start(settings: &[(&str, &str)]) -> Self {
         let service = Service::in_folder(Some(OWNER));
-        from_template("postgres", OWNER, &service.folder().join("data"), |path| {
+        // A data folder belongs to one version.
+        let template = program("initdb").trim_start_matches('/').replace('/', "-");
+        from_template(&template, OWNER, &service.folder().join("data"), |path| {
             run(command_as(OWNER, &program("initdb"))
                 .args(["--no-sync", "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C", "-D"])
                 .arg(path));
