@@ -175,3 +175,50 @@ fn a_file_does_the_same_and_a_lost_database_is_down() {
     let results = server.get(&format!("/api/v1/monitors/{id}/results?failed=true&limit=1"));
     assert!(!results.to_string().contains("s3cret-pw"), "{results}");
 }
+
+/// A monitor whose replication is looked at every second.
+fn watch_closely(server: &Server, name: &str, kind: &str, settings: Value) -> String {
+    let probes = json!({"replication": {"interval": "1s", "timeout": "1s"}});
+    server.add(&json!({"name": name, "kind": kind, "interval": "1s", "settings": settings, "probes": probes}))
+}
+
+#[test]
+fn broken_replication_is_degraded_and_never_down() {
+    let primary = Postgres::start(&[]);
+    primary.add_monitor_user();
+    let mut standby = Postgres::standby_of(&primary, &[]);
+    let maria = MariaDb::start(MariaDb::PRIMARY);
+    maria.add_monitor_user();
+    maria.add_replication_user();
+    let follower = MariaDb::replica_of(&maria, &[]);
+    let redis = Redis::start(&[]);
+    let mut redis_replica = Redis::replica_of(&redis, &[]);
+    until("the replicas follow", || {
+        let streaming =
+            primary.sql("postgres", "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'");
+        let has_user = follower.sql("SELECT COUNT(*) FROM mysql.user WHERE User = 'mon'");
+        let online = redis.run("INFO replication").contains("state=online");
+        if (streaming.as_str(), has_user.as_str(), online) == ("1", "1", true) { Ok(()) } else { Err(online) }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let expecting = |url: String| json!({"url": url, "expected_replicas": 1});
+    let pg = watch_closely(&server, "pg", "postgresql", expecting(primary.url()));
+    let my = watch_closely(&server, "replica", "mysql", json!({"url": follower.url()}));
+    let re = watch_closely(&server, "redis", "redis", expecting(redis.url()));
+    for id in [&pg, &my, &re] {
+        server.wait_for_status(id, "healthy");
+        readings(&server, id, &["availability", "replication"]);
+    }
+    standby.stop();
+    follower.sql("STOP SLAVE SQL_THREAD");
+    redis_replica.service.stop();
+    for id in [&pg, &my, &re] {
+        let monitor = server.wait_for_status(id, "degraded");
+        assert_eq!(monitor["down"], false, "{monitor}");
+        assert_eq!(monitor["reason"]["class"], "replication", "{monitor}");
+        assert_eq!(monitor["reason"]["probe"], "replication", "{monitor}");
+    }
+    follower.sql("START SLAVE SQL_THREAD");
+    server.wait_for_status(&my, "healthy");
+}
