@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use url::Url;
 use wise_core::{BuildContext, FieldError, FieldErrors, Masker, Secret};
-use wise_net::{Host, IpPreference, Target};
+use wise_net::{Host, IpPreference, Target, percent_decode};
 use zeroize::Zeroizing;
 
 /// What a kind of database accepts.
@@ -136,20 +136,20 @@ impl Address {
                     None
                 }
             },
-            (None, Some(text)) => Some(Zeroizing::new(decode(text))),
+            (None, Some(text)) => Some(Zeroizing::new(percent_decode(text))),
             (None, None) => None,
         };
         if let Some(password) = &password {
             masker.add(password);
         }
-        let name_in_url = Some(decode(parsed.username())).filter(|name| !name.is_empty());
+        let name_in_url = Some(percent_decode(parsed.username())).filter(|name| !name.is_empty());
         if username.is_some() && name_in_url.is_some() {
             errors
                 .push(FieldError::new("username", "the URL has a user name too").cure("keep one of the two"));
         }
         let port = parsed.port().unwrap_or(rules.port);
         let socket = rules.socket.and_then(|name| parameters.get(name));
-        let host = decode(parsed.host_str().unwrap_or(""));
+        let host = percent_decode(parsed.host_str().unwrap_or(""));
         let (place, host) = match socket {
             Some(path) if !path.starts_with('/') => {
                 errors.push(wrong("names a socket by a path that does not begin with /".to_owned()));
@@ -165,7 +165,8 @@ impl Address {
                 (Place::Tcp(target), host)
             }
         };
-        let database = Some(decode(parsed.path().trim_start_matches('/'))).filter(|name| !name.is_empty());
+        let database =
+            Some(percent_decode(parsed.path().trim_start_matches('/'))).filter(|name| !name.is_empty());
         let username = username.map(str::to_owned).or(name_in_url);
         errors.into_result()?;
         let scheme = scheme.to_owned();
@@ -183,27 +184,6 @@ impl Address {
 
 fn list(words: &[&str]) -> String {
     words.join(", ")
-}
-
-/// Decodes `%41`; what is no valid escape stays as it is.
-fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
-        match (bytes[at], hex.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
-            (b'%', Some(byte)) => {
-                out.push(byte);
-                at += 3;
-            }
-            (byte, _) => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

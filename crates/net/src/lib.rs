@@ -10,6 +10,7 @@ mod certificate;
 mod classify;
 mod connect;
 mod egress;
+mod percent;
 mod resolve;
 mod tls;
 mod trace;
@@ -19,6 +20,7 @@ pub use certificate::Certificate;
 pub use classify::{classify_io, classify_tls};
 pub use connect::{Host, IpPreference, Target};
 pub use egress::{AllowAll, EgressPolicy};
+pub use percent::percent_decode;
 pub use tls::{Alpn, ClientIdentity, TlsOptions, Verify};
 pub use trace::{Attempt, Stage, Trace};
 

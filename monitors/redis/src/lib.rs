@@ -53,7 +53,7 @@ pub const PLUGIN: Plugin = Plugin {
         probe("storage", "Storage", 300, 60),
         probe("queries", "Custom queries", 60, 30),
     ],
-    metrics: &metrics::ALL,
+    metrics: metrics::ALL,
     metric_patterns: &["redis.query.*"],
     classes: error::ALL,
     headline: metrics::reach::TOTAL.name,

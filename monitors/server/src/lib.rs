@@ -49,7 +49,7 @@ pub const PLUGIN: Plugin = Plugin {
         ProbeSpec::new(probes::STORAGE, "Filesystems", Duration::from_secs(60), Duration::from_secs(15)),
         ProbeSpec::new(probes::CONTAINERS, "Containers", Duration::from_secs(30), Duration::from_secs(15)),
     ],
-    metrics: &metrics::ALL,
+    metrics: metrics::ALL,
     classes: error::ALL,
     headline: "server.collection_seconds",
     ..Plugin::new::<ServerSettings>("server", env!("CARGO_PKG_NAME"))

@@ -5,9 +5,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Url;
 use wise_core::{Failure, FieldError, Masker, common};
-use wise_net::{Host, IpPreference, Stage, Target, Trace};
+use wise_net::{Host, IpPreference, Stage, Target, Trace, percent_decode};
 
-use crate::target::{basic, percent_decode};
+use crate::target::basic;
 
 /// Longest head of an answer to CONNECT.
 const MAX_HEAD: usize = 8 * 1024;

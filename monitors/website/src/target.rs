@@ -13,7 +13,7 @@ use url::Url;
 use wise_core::{
     BuildContext, FieldError, FieldErrors, Masker, Monitor, Probe, ProbeSpec, Secret, is_secret_header,
 };
-use wise_net::{Alpn, ClientIdentity, IpPreference, Net, TlsOptions, Verify};
+use wise_net::{Alpn, ClientIdentity, IpPreference, Net, TlsOptions, Verify, percent_decode};
 
 use crate::assertion::Check;
 use crate::check::AvailabilityProbe;
@@ -383,27 +383,6 @@ fn mask_body(body: &str, masker: &mut Masker) {
             }
         }
     }
-}
-
-/// Decodes `%41`; what is no valid escape stays as it is.
-pub(crate) fn percent_decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut index = 0;
-    while index < bytes.len() {
-        let hex = bytes.get(index + 1..index + 3).and_then(|pair| std::str::from_utf8(pair).ok());
-        match (bytes[index], hex.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
-            (b'%', Some(byte)) => {
-                out.push(byte);
-                index += 3;
-            }
-            (byte, _) => {
-                out.push(byte);
-                index += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn method(method: config::Method) -> Method {

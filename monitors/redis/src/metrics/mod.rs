@@ -5,28 +5,13 @@ pub(crate) mod reach;
 pub(crate) mod replication;
 pub(crate) mod storage;
 
-use wise_core::MetricSpec;
+use wise_core::{MetricSpec, join_metrics};
 
 const PARTS: [&[&MetricSpec]; 4] = [reach::ALL, activity::ALL, replication::ALL, storage::ALL];
 const COUNT: usize = reach::ALL.len() + activity::ALL.len() + replication::ALL.len() + storage::ALL.len();
 
 /// Every measurement.
-pub(crate) static ALL: [&MetricSpec; COUNT] = joined();
-
-const fn joined() -> [&'static MetricSpec; COUNT] {
-    let mut all = [reach::ALL[0]; COUNT];
-    let (mut part, mut next) = (0, 0);
-    while part < PARTS.len() {
-        let mut at = 0;
-        while at < PARTS[part].len() {
-            all[next] = PARTS[part][at];
-            at += 1;
-            next += 1;
-        }
-        part += 1;
-    }
-    all
-}
+pub(crate) const ALL: &[&MetricSpec] = &join_metrics::<COUNT>(&PARTS);
 
 /// A whole number of things.
 const fn count(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {

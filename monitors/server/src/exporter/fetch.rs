@@ -13,7 +13,9 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 use url::Url;
 use wise_core::{Failure, FieldError, FieldErrors, Masker, Timestamp, common};
-use wise_net::{Alpn, Certificate, Host, IpPreference, Net, Stage, Target, TlsOptions, Trace, Verify};
+use wise_net::{
+    Alpn, Certificate, Host, IpPreference, Net, Stage, Target, TlsOptions, Trace, Verify, percent_decode,
+};
 
 use super::map::{Page, read_page};
 use crate::config::Tls;
@@ -266,25 +268,4 @@ fn parse_url(text: &str) -> Result<Url, FieldError> {
         return Err(error("has no host, or the port 0".to_owned()));
     }
     Ok(url)
-}
-
-/// Decodes `%41`; what is no valid escape stays as it is.
-fn percent_decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
-        match (bytes[at], hex.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
-            (b'%', Some(byte)) => {
-                out.push(byte);
-                at += 3;
-            }
-            (byte, _) => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }

@@ -4,28 +4,13 @@ pub(crate) mod containers;
 pub(crate) mod host;
 pub(crate) mod storage;
 
-use wise_core::MetricSpec;
+use wise_core::{MetricSpec, join_metrics};
 
 const PARTS: [&[&MetricSpec]; 3] = [host::ALL, storage::ALL, containers::ALL];
 const COUNT: usize = host::ALL.len() + storage::ALL.len() + containers::ALL.len();
 
 /// Every measurement.
-pub(crate) const ALL: [&MetricSpec; COUNT] = joined();
-
-const fn joined() -> [&'static MetricSpec; COUNT] {
-    let mut all = [host::ALL[0]; COUNT];
-    let (mut part, mut next) = (0, 0);
-    while part < PARTS.len() {
-        let mut at = 0;
-        while at < PARTS[part].len() {
-            all[next] = PARTS[part][at];
-            at += 1;
-            next += 1;
-        }
-        part += 1;
-    }
-    all
-}
+pub(crate) const ALL: &[&MetricSpec] = &join_metrics::<COUNT>(&PARTS);
 
 /// A whole number of things.
 const fn count(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {
