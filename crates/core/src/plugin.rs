@@ -55,6 +55,31 @@ pub struct MetricSpec {
 }
 
 impl MetricSpec {
+    /// A whole number of things.
+    pub const fn count(name: &'static str, title: &'static str, help: &'static str) -> Self {
+        Self::gauge(name, "count", title, help).resolution(1.0)
+    }
+
+    /// A share between 0 and 1, to a hundredth of a percent.
+    pub const fn ratio(name: &'static str, title: &'static str, help: &'static str) -> Self {
+        Self::gauge(name, "ratio", title, help).resolution(0.0001)
+    }
+
+    /// A size.
+    pub const fn bytes(name: &'static str, title: &'static str, help: &'static str) -> Self {
+        Self::gauge(name, "bytes", title, help).resolution(1.0)
+    }
+
+    /// A code, or 0 and 1.
+    pub const fn state(name: &'static str, title: &'static str, help: &'static str) -> Self {
+        Self::gauge(name, "state", title, help).resolution(1.0)
+    }
+
+    /// A total of things that only grows.
+    pub const fn total(name: &'static str, title: &'static str, help: &'static str) -> Self {
+        Self::counter(name, "total", title, help)
+    }
+
     /// A level.
     pub const fn gauge(
         name: &'static str,

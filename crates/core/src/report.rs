@@ -39,6 +39,18 @@ impl Report {
         self.readings.push(Reading::new(metric, labels, ReadingValue::Exact(unsigned_zero(value))));
     }
 
+    /// Adds an exact reading where there is a number.
+    pub fn push_some(&mut self, metric: &'static MetricSpec, value: Option<f64>) {
+        self.push_labelled_some(metric, &Labels::default(), value);
+    }
+
+    /// Adds an exact reading of a part of the target where there is a number.
+    pub fn push_labelled_some(&mut self, metric: &'static MetricSpec, labels: &Labels, value: Option<f64>) {
+        if let Some(value) = value.filter(|value| value.is_finite()) {
+            self.push_labelled(metric, labels, value);
+        }
+    }
+
     /// Adds a reading that the target only estimates.
     pub fn push_estimate(&mut self, metric: &'static MetricSpec, labels: &Labels, value: f64) {
         self.readings.push(Reading::new(metric, labels, ReadingValue::Estimate(unsigned_zero(value))));

@@ -109,12 +109,12 @@ impl Step<Watched> for Activity {
         let report = &mut run.report;
         self.connections(&status, report);
         for (path, metric) in PLAIN {
-            push(report, metric, number(&status, path));
+            report.push_some(metric, number(&status, path));
         }
         for (path, label, names, metric) in GROUPS {
             for (name, shown) in names {
                 let value = part(&status, path).and_then(|group| number(group, &[name]));
-                push_labelled(report, metric, &Labels::one(label, *shown), value);
+                report.push_labelled_some(metric, &Labels::one(label, *shown), value);
             }
         }
         self.latencies(&status, report);
@@ -122,7 +122,7 @@ impl Step<Watched> for Activity {
         self.cache(&status, report);
         self.locks(&status, report);
         let megabytes = number(&status, &["mem", "resident"]).filter(|_| is(&status, &["mem", "supported"]));
-        push(report, &metrics::MEMORY, megabytes.map(|megabytes| megabytes * 1024.0 * 1024.0));
+        report.push_some(&metrics::MEMORY, megabytes.map(|megabytes| megabytes * 1024.0 * 1024.0));
         if is(&status, &["flowControl", "enabled"]) {
             let is_lagged = is(&status, &["flowControl", "isLagged"]);
             report.push(&metrics::FLOW_CONTROL, f64::from(u8::from(is_lagged)));
@@ -138,7 +138,7 @@ impl Activity {
     fn connections(&mut self, status: &Document, report: &mut Report) {
         let used = number(status, &["connections", "current"]);
         let available = number(status, &["connections", "available"]);
-        push(report, &metrics::CONNECTIONS_USED, used);
+        report.push_some(&metrics::CONNECTIONS_USED, used);
         // Some servers always say 0. That is no full server: a real one has said otherwise before, or also tells how many
         // are active.
         self.tells_available |= available.is_some_and(|available| available > 0.0)
@@ -167,7 +167,7 @@ impl Activity {
             let (micros, operations) = (added("latency", true), added("ops", false));
             let mean = micros.zip(operations).filter(|(_, operations)| *operations > 0.0);
             let mean = mean.map(|(micros, operations)| micros / operations / 1e6);
-            push_labelled(report, &metrics::LATENCY, &Labels::one("kind", kind), mean);
+            report.push_labelled_some(&metrics::LATENCY, &Labels::one("kind", kind), mean);
         }
     }
 
@@ -183,7 +183,7 @@ impl Activity {
             ("bytes currently in the cache", &metrics::CACHE_USED),
             ("tracked dirty bytes in the cache", &metrics::CACHE_DIRTY),
         ] {
-            push(report, metric, number(cache, &[name]).zip(most).map(|(bytes, most)| bytes / most));
+            report.push_some(metric, number(cache, &[name]).zip(most).map(|(bytes, most)| bytes / most));
         }
         let mut added = |name, is_read| self.pages.add(is_read, number(cache, &[name])?);
         let read = added("pages read into cache", true);
@@ -201,7 +201,7 @@ impl Activity {
         let counts = locks.values().filter_map(|lock| lock.as_document()?.get_document("deadlockCount").ok());
         let deadlocks: f64 = counts.flat_map(Document::values).filter_map(as_number).sum();
         report.push(&metrics::DEADLOCKS, deadlocks);
-        push(report, &metrics::DEADLOCKS_RECENT, self.recent.add("deadlocks", deadlocks));
+        report.push_some(&metrics::DEADLOCKS_RECENT, self.recent.add("deadlocks", deadlocks));
     }
 }
 
@@ -217,7 +217,7 @@ fn tickets(status: &Document, report: &mut Report) {
     };
     for (name, kind) in [("read", "reads"), ("write", "writes")] {
         for (field, metric) in [("out", &metrics::TICKETS_OUT), ("available", &metrics::TICKETS_AVAILABLE)] {
-            push_labelled(report, metric, &Labels::one("kind", kind), number(tickets, &[name, field]));
+            report.push_labelled_some(metric, &Labels::one("kind", kind), number(tickets, &[name, field]));
         }
     }
 }
@@ -229,19 +229,4 @@ pub(crate) fn arbiter(metrics: &[&'static MetricSpec], run: &mut Run<'_>) -> Res
     }
     run.note("arbiter", "arbiters have no users and no data: the other members tell how it is");
     Ok(())
-}
-
-pub(crate) fn push(report: &mut Report, metric: &'static MetricSpec, value: Option<f64>) {
-    push_labelled(report, metric, &Labels::default(), value);
-}
-
-pub(crate) fn push_labelled(
-    report: &mut Report,
-    metric: &'static MetricSpec,
-    labels: &Labels,
-    value: Option<f64>,
-) {
-    if let Some(value) = value.filter(|value| value.is_finite()) {
-        report.push_labelled(metric, labels, value);
-    }
 }

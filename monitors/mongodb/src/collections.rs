@@ -6,7 +6,6 @@ use bson::{Document, doc};
 use wise_core::{Failure, GrowthTracker, Labels, Past};
 
 use crate::Run;
-use crate::activity::push_labelled;
 use crate::document::{as_number, batch, number, part, text};
 use crate::error::{CLUSTER_MONITOR, NOT_FOUND, missing};
 use crate::metrics::storage as metrics;
@@ -102,7 +101,7 @@ impl Collections {
             ("totalIndexSize", &metrics::COLLECTION_INDEX),
             ("freeStorageSize", &metrics::COLLECTION_FREE),
         ] {
-            push_labelled(report, metric, labels, number(stats, &[name]));
+            report.push_labelled_some(metric, labels, number(stats, &[name]));
         }
         report.push_labelled(&metrics::COLLECTION_SIZE, labels, collection.size);
         if let Some(documents) = number(stats, &["count"]) {

@@ -4,7 +4,6 @@ use bson::{Document, doc};
 use wise_core::{Absent, Failure, Labels};
 
 use crate::Run;
-use crate::activity::push;
 use crate::document::{batch, number};
 use crate::error::{NOT_FOUND, READ_LOCAL, missing};
 use crate::members::Place;
@@ -31,8 +30,8 @@ pub(crate) async fn read(session: &Session, run: &mut Run<'_>) -> Result<Option<
     };
     let size = sizes.as_ref().and_then(|stats| number(stats, &["size"]));
     let most = sizes.as_ref().and_then(|stats| number(stats, &["maxSize"])).filter(|most| *most > 0.0);
-    push(&mut run.report, &metrics::OPLOG_SIZE, size);
-    push(&mut run.report, &metrics::OPLOG_MAX, most);
+    run.report.push_some(&metrics::OPLOG_SIZE, size);
+    run.report.push_some(&metrics::OPLOG_MAX, most);
     let Some((first, last)) = first.zip(last) else {
         run.report.push_absent(&metrics::OPLOG_WINDOW, &Labels::default(), Absent::NotKnown);
         return Ok(None);

@@ -5,7 +5,7 @@ use serde_json::Value;
 use wise_core::{Absent, Failure, Labels, MetricSpec, async_trait};
 use wise_database::{Delta, classes};
 
-use crate::activity::{arbiter, push, push_labelled};
+use crate::activity::arbiter;
 use crate::config::Watched;
 use crate::document::{number, part};
 use crate::error::{self, CLUSTER_MONITOR, INVALID_CONFIG, NO_REPLICATION, NOT_INITIALIZED, missing};
@@ -83,24 +83,28 @@ impl Replication {
 
     fn set(&mut self, set: &Set, run: &mut Run<'_>) {
         let report = &mut run.report;
-        push(report, &metrics::OWN_STATE, set.own_state.map(|state| state as f64));
+        report.push_some(&metrics::OWN_STATE, set.own_state.map(|state| state as f64));
         for member in &set.members {
             let labels = Labels::one("member", member.name.clone());
             report.push_labelled(&metrics::MEMBER_STATE, &labels, member.state as f64);
             report.push_labelled(&metrics::MEMBER_PROBLEM, &labels, member.problem());
             report.push_labelled(&metrics::MEMBER_HEALTH, &labels, f64::from(u8::from(member.is_healthy)));
-            push_labelled(report, &metrics::MEMBER_HEARTBEAT, &labels, member.heartbeat_age);
-            push_labelled(report, &metrics::MEMBER_PING, &labels, member.ping.filter(|_| member.is_healthy));
+            report.push_labelled_some(&metrics::MEMBER_HEARTBEAT, &labels, member.heartbeat_age);
+            report.push_labelled_some(
+                &metrics::MEMBER_PING,
+                &labels,
+                member.ping.filter(|_| member.is_healthy),
+            );
         }
         let voting = set.members.iter().filter(|member| member.is_healthy && member.votes > 0.0).count();
         report.push(&metrics::MEMBERS, set.members.len() as f64);
         report.push(&metrics::WORKING, set.members.iter().filter(|member| member.works()).count() as f64);
         report.push(&metrics::VOTING_UP, voting as f64);
-        push(report, &metrics::MAJORITY, set.majority);
+        report.push_some(&metrics::MAJORITY, set.majority);
         report.push(&metrics::HAS_PRIMARY, f64::from(u8::from(set.primary().is_some())));
-        push(report, &metrics::ELECTIONS, set.term);
-        push(report, &metrics::ELECTIONS_RECENT, set.term.and_then(|term| self.terms.add((), term)));
-        push(report, &metrics::MAJORITY_LAG, set.majority_lag);
+        report.push_some(&metrics::ELECTIONS, set.term);
+        report.push_some(&metrics::ELECTIONS_RECENT, set.term.and_then(|term| self.terms.add((), term)));
+        report.push_some(&metrics::MAJORITY_LAG, set.majority_lag);
     }
 }
 
@@ -163,10 +167,11 @@ fn initial_sync(status: &Document, run: &mut Run<'_>) {
     let report = &mut run.report;
     let size = number(sync, &["approxTotalDataSize"]).filter(|size| *size > 0.0);
     let copied = number(sync, &["approxTotalBytesCopied"]);
-    push(report, &metrics::SYNC_PROGRESS, copied.zip(size).map(|(copied, size)| (copied / size).min(1.0)));
+    report
+        .push_some(&metrics::SYNC_PROGRESS, copied.zip(size).map(|(copied, size)| (copied / size).min(1.0)));
     let remaining = number(sync, &["remainingInitialSyncEstimatedMillis"]);
-    push(report, &metrics::SYNC_REMAINING, remaining.map(|millis| (millis / 1e3).max(0.0)));
-    push(report, &metrics::SYNC_FAILED, number(sync, &["failedInitialSyncAttempts"]));
+    report.push_some(&metrics::SYNC_REMAINING, remaining.map(|millis| (millis / 1e3).max(0.0)));
+    report.push_some(&metrics::SYNC_FAILED, number(sync, &["failedInitialSyncAttempts"]));
 }
 
 /// What is wrong, the member's own trouble first.

@@ -4,7 +4,7 @@ use bson::{Document, doc};
 use serde_json::json;
 use wise_core::{Absent, Failure, GrowthTracker, Labels, async_trait};
 
-use crate::activity::{arbiter, push, push_labelled};
+use crate::activity::arbiter;
 use crate::collections::Collections;
 use crate::config::Watched;
 use crate::document::{documents, number, text};
@@ -148,7 +148,7 @@ impl Storage {
             (&metrics::DATABASE_FREE, free),
             (&metrics::DATABASE_COLLECTIONS, number(stats, &["collections"])),
         ] {
-            push_labelled(report, metric, &labels, value);
+            report.push_labelled_some(metric, &labels, value);
         }
         if let Some(objects) = number(stats, &["objects"]) {
             report.push_estimate(&metrics::DATABASE_OBJECTS, &labels, objects);
@@ -183,7 +183,7 @@ impl Storage {
             return;
         };
         report.push(&metrics::TOTAL, total);
-        push(report, &metrics::QUOTA_USED, quota.map(|quota| total / quota));
+        report.push_some(&metrics::QUOTA_USED, quota.map(|quota| total / quota));
         self.total.observe(run.cx.now, &Labels::default(), total, quota, report).await;
     }
 }

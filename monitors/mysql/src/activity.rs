@@ -10,7 +10,7 @@ use crate::config::Watched;
 use crate::metrics::activity as metrics;
 use crate::session::Session;
 use crate::table::Table;
-use crate::{Run, Step, push};
+use crate::{Run, Step};
 
 const LEAST_READS: f64 = 1000.0;
 const LEAST_LOCKS: f64 = 100.0;
@@ -113,52 +113,54 @@ impl Activity {
             (&metrics::FULL_JOINS, "Select_full_join"),
         ];
         for (metric, name) in plain {
-            push(report, metric, status.number(name));
+            report.push_some(metric, status.number(name));
         }
-        push(report, &metrics::TMP_TABLES, status.number("Created_tmp_tables"));
-        push(report, &metrics::TMP_DISK_TABLES, status.number("Created_tmp_disk_tables"));
+        report.push_some(&metrics::TMP_TABLES, status.number("Created_tmp_tables"));
+        report.push_some(&metrics::TMP_DISK_TABLES, status.number("Created_tmp_disk_tables"));
         let of_most = |name: &str| status.number(name).zip(most_connections).map(|(used, most)| used / most);
-        push(report, &metrics::CONNECTIONS_RATIO, of_most("Threads_connected"));
-        push(report, &metrics::CONNECTIONS_MOST, of_most("Max_used_connections"));
+        report.push_some(&metrics::CONNECTIONS_RATIO, of_most("Threads_connected"));
+        report.push_some(&metrics::CONNECTIONS_MOST, of_most("Max_used_connections"));
         let files = status.number("Open_files").zip(most_files).map(|(used, most)| used / most);
-        push(report, &metrics::OPEN_FILES_RATIO, files);
+        report.push_some(&metrics::OPEN_FILES_RATIO, files);
         // Our own statement runs while it is counted.
         let running = status.number("Threads_running").map(|running| (running - 1.0).max(0.0));
-        push(report, &metrics::RUNNING, running);
-        push(report, &metrics::RUNNING_RATIO, running.zip(most_connections).map(|(some, most)| some / most));
+        report.push_some(&metrics::RUNNING, running);
+        report.push_some(
+            &metrics::RUNNING_RATIO,
+            running.zip(most_connections).map(|(some, most)| some / most),
+        );
         for name in COMMANDS {
             if let Some(number) = status.number(&format!("Com_{name}")) {
                 report.push_labelled(&metrics::COMMANDS, &Labels::one("command", name), number);
             }
         }
-        push(report, &metrics::ROW_WAIT_TIME, status.number("Innodb_row_lock_time").map(|ms| ms / 1e3));
+        report.push_some(&metrics::ROW_WAIT_TIME, status.number("Innodb_row_lock_time").map(|ms| ms / 1e3));
         // MariaDB has dropped InnoDB's own counters: those of the handlers count every engine's rows.
         let sum = |names: [&str; 3]| {
             names.into_iter().map(|name| status.number(name)).try_fold(0.0, |sum, number| Some(sum + number?))
         };
         let changed = sum(["Innodb_rows_inserted", "Innodb_rows_updated", "Innodb_rows_deleted"])
             .or_else(|| sum(["Handler_write", "Handler_update", "Handler_delete"]));
-        push(
-            report,
+        report.push_some(
             &metrics::ROWS_READ,
             status.number("Innodb_rows_read").or_else(|| status.number("Rows_read")),
         );
-        push(report, &metrics::ROWS_CHANGED, changed);
+        report.push_some(&metrics::ROWS_CHANGED, changed);
         let (asked, read) =
             (status.number("Innodb_buffer_pool_read_requests"), status.number("Innodb_buffer_pool_reads"));
         if let Some((asked, read)) = asked.zip(read) {
-            push(report, &metrics::HIT_RATIO, self.hits.of((asked - read).max(0.0), read, LEAST_READS));
+            report.push_some(&metrics::HIT_RATIO, self.hits.of((asked - read).max(0.0), read, LEAST_READS));
         }
         let pages = status.number("Innodb_buffer_pool_pages_total").filter(|pages| *pages > 0.0);
         for (metric, name) in [
             (&metrics::BUFFER_POOL_USED, "Innodb_buffer_pool_pages_data"),
             (&metrics::BUFFER_POOL_DIRTY, "Innodb_buffer_pool_pages_dirty"),
         ] {
-            push(report, metric, status.number(name).zip(pages).map(|(some, all)| some / all));
+            report.push_some(metric, status.number(name).zip(pages).map(|(some, all)| some / all));
         }
         let (waited, at_once) = (status.number("Table_locks_waited"), status.number("Table_locks_immediate"));
         if let Some((waited, at_once)) = waited.zip(at_once) {
-            push(report, &metrics::TABLE_WAIT_RATIO, self.table_locks.of(waited, at_once, LEAST_LOCKS));
+            report.push_some(&metrics::TABLE_WAIT_RATIO, self.table_locks.of(waited, at_once, LEAST_LOCKS));
         }
         galera(status, report);
     }
@@ -195,10 +197,10 @@ impl Activity {
                 (None, status.number("Innodb_deadlocks"))
             }
         };
-        push(&mut run.report, &metrics::HISTORY, history);
-        push(&mut run.report, &metrics::DEADLOCKS, deadlocks);
+        run.report.push_some(&metrics::HISTORY, history);
+        run.report.push_some(&metrics::DEADLOCKS, deadlocks);
         let recent = deadlocks.and_then(|total| self.recent.add("deadlocks", total));
-        push(&mut run.report, &metrics::DEADLOCKS_RECENT, recent);
+        run.report.push_some(&metrics::DEADLOCKS_RECENT, recent);
         Ok(())
     }
 }
@@ -213,12 +215,12 @@ fn galera(status: &Status, report: &mut Report) {
     let is = |name: &str, wanted: &str| {
         status.text(name).map(|text| f64::from(u8::from(text.eq_ignore_ascii_case(wanted))))
     };
-    push(report, &metrics::GALERA_READY, is("wsrep_ready", "ON"));
-    push(report, &metrics::GALERA_PRIMARY, is("wsrep_cluster_status", "Primary"));
-    push(report, &metrics::GALERA_SYNCED, status.number("wsrep_local_state"));
-    push(report, &metrics::GALERA_SIZE, status.number("wsrep_cluster_size"));
-    push(report, &metrics::GALERA_QUEUE, status.number("wsrep_local_recv_queue"));
-    push(report, &metrics::GALERA_PAUSED, status.number("wsrep_flow_control_paused"));
+    report.push_some(&metrics::GALERA_READY, is("wsrep_ready", "ON"));
+    report.push_some(&metrics::GALERA_PRIMARY, is("wsrep_cluster_status", "Primary"));
+    report.push_some(&metrics::GALERA_SYNCED, status.number("wsrep_local_state"));
+    report.push_some(&metrics::GALERA_SIZE, status.number("wsrep_cluster_size"));
+    report.push_some(&metrics::GALERA_QUEUE, status.number("wsrep_local_recv_queue"));
+    report.push_some(&metrics::GALERA_PAUSED, status.number("wsrep_flow_control_paused"));
 }
 
 /// Why a reading is missing; other failures stay failures.

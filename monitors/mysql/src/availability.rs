@@ -6,7 +6,7 @@ use wise_database::classes;
 use crate::config::{ExpectedRole, Watched};
 use crate::metrics::availability as metrics;
 use crate::table::Row;
-use crate::{Run, Step, push};
+use crate::{Run, Step};
 
 pub(crate) struct Availability;
 
@@ -16,7 +16,10 @@ impl Step<Watched> for Availability {
         let outcome = check(run).await;
         let stages = [
             ("dns", &metrics::DNS),
-            ("login", &metrics::LOGIN),
+            ("connect", &metrics::CONNECT),
+            ("handshake", &metrics::HANDSHAKE),
+            ("tls", &metrics::TLS),
+            ("auth", &metrics::AUTH),
             ("role", &metrics::ROLE),
             ("query", &metrics::QUERY),
         ];
@@ -40,7 +43,11 @@ fn read_only(row: Row<'_>) -> f64 {
 
 async fn check(run: &mut Run<'_>) -> Result<(), Failure> {
     let mut session = run.watched.server.login(None, run.cx.timeout, &mut run.stages).await?;
-    let tls = if session.is_encrypted { "TLS" } else { "plain text" };
+    let tls = session.tls.unwrap_or("plain text");
+    if let Some(certificate) = &session.gate.certificate {
+        let seconds = certificate.not_after.as_seconds_f64() - run.cx.now.as_seconds_f64();
+        run.report.push(&metrics::CERTIFICATE, seconds / 86_400.0);
+    }
     let flavour = session.flavour.clone();
     run.report.facts.extend([
         ("version", flavour.text.clone()),
@@ -66,7 +73,7 @@ async fn check(run: &mut Run<'_>) -> Result<(), Failure> {
     let level = table.first().map_or(0.0, read_only);
     run.report.push(&metrics::READ_ONLY, level);
     let uptime = session.query("SHOW GLOBAL STATUS LIKE 'Uptime'").await?;
-    push(&mut run.report, &metrics::UPTIME, uptime.first().and_then(|row| row.number(&["Value"])));
+    run.report.push_some(&metrics::UPTIME, uptime.first().and_then(|row| row.number(&["Value"])));
     session.close().await;
     if run.watched.settings.expected_role == ExpectedRole::Primary && level > 0.0 {
         let text = "a primary is expected, and the server only reads (read_only)";

@@ -1,9 +1,10 @@
 //! Errors of the server and of the driver as classes, by error number (MySQL and MariaDB error references).
 
+use std::io;
+
 use mysql_async::{DriverError, Error, IoError, ServerError};
 use wise_core::{ErrorClass, Failure, common};
 use wise_database::classes;
-use wise_net::classify_io;
 
 /// The server blocks our host, after too many broken logins.
 pub(crate) static HOST_BLOCKED: ErrorClass = ErrorClass::target(
@@ -16,7 +17,6 @@ pub(crate) static HOST_BLOCKED: ErrorClass = ErrorClass::target(
 pub(crate) static ALL: &[&ErrorClass] = &[
     &HOST_BLOCKED,
     &classes::NO_DATABASE,
-    &classes::STARTING,
     &classes::SHUTTING_DOWN,
     &classes::TOO_MANY_CONNECTIONS,
     &classes::READ_ONLY,
@@ -30,23 +30,17 @@ pub(crate) static ALL: &[&ErrorClass] = &[
     &classes::CUSTOM_QUERY,
 ];
 
-/// The failure of a login or a statement. `peer` is the server in messages about TLS.
-pub(crate) fn classify(error: &Error, host: &str, peer: &str) -> Failure {
+/// The failure of a login or a statement.
+pub(crate) fn classify(error: &Error) -> Failure {
     match error {
         Error::Server(server) => from_server(server),
-        Error::Io(IoError::Io(io)) => {
-            if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                return wise_net::classify_tls(io, &[], host, peer);
+        Error::Io(IoError::Io(io)) => match io.kind() {
+            // The driver's connection is one to this process.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+                Failure::new(&common::LOCAL_RESOURCES, format!("no way for the driver: {io}")).code("socket")
             }
-            let (class, code) = classify_io(io, None);
-            Failure::new(class, format!("the connection failed: {io}")).code(code)
-        }
-        Error::Io(IoError::Tls(tls)) => {
-            Failure::new(&common::TLS, format!("TLS failed: {tls}")).code("handshake")
-        }
-        Error::Driver(DriverError::NoClientSslFlagFromServer) => {
-            Failure::new(&common::TLS, "the server has no TLS, and tls.mode asks for it").code("not_offered")
-        }
+            _ => crate::gate::broken(io),
+        },
         Error::Driver(DriverError::ConnectionClosed) => {
             Failure::new(&common::RESET, "the server closed the connection").code("closed")
         }
@@ -62,7 +56,7 @@ pub(crate) fn classify(error: &Error, host: &str, peer: &str) -> Failure {
         Error::Driver(DriverError::PacketTooLarge) => {
             Failure::new(&common::PROTOCOL, "the server sent more than a check may read").code("too_much")
         }
-        _ => Failure::new(&common::PROTOCOL, "the answer is not MySQL's protocol").code("not_mysql"),
+        _ => crate::gate::not_mysql(),
     }
 }
 

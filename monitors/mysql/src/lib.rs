@@ -1,6 +1,6 @@
 //! Watches MySQL 5.7 and later, and MariaDB 10 and later.
 //!
-//! `config` has the settings, `session` logs in and runs statements, `table` reads answers by column name,
+//! `config` has the settings, `session` logs in and runs statements, `gate` stands between driver and server and agrees on TLS, `wire` reads packets of a login, `table` reads answers by column name,
 //! `availability`, `activity`, `replication`, `storage` and `queries` are the probes, `metrics` has the catalogue by
 //! probe, `error` turns error numbers into classes.
 
@@ -10,6 +10,7 @@ mod blockers;
 mod channel;
 mod config;
 mod error;
+mod gate;
 mod metrics;
 mod queries;
 mod replication;
@@ -17,12 +18,13 @@ mod session;
 mod storage;
 mod table;
 mod tables;
+mod wire;
 
 pub use config::MysqlSettings;
 
 use std::time::Duration;
 
-use wise_core::{MetricSpec, Plugin, ProbeSpec, Report};
+use wise_core::{Plugin, ProbeSpec};
 use wise_database::Step;
 
 /// A check of this kind.
@@ -30,13 +32,6 @@ type Run<'a> = wise_database::Run<'a, config::Watched>;
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
-}
-
-/// Adds a reading where there is a number.
-fn push(report: &mut Report, metric: &'static MetricSpec, value: Option<f64>) {
-    if let Some(value) = value {
-        report.push(metric, value);
-    }
 }
 
 /// The descriptor of this kind.

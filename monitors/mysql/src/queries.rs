@@ -7,7 +7,7 @@ use wise_core::{Failure, async_trait};
 use wise_database::{Cell, CustomQuery, FoundMetrics, classes, read_rows};
 
 use crate::config::{QUERIES, SqlQuery, Watched};
-use crate::session::{Session, text};
+use crate::session::{Session, closed, text};
 use crate::{Run, Step};
 
 #[derive(Debug, Default)]
@@ -58,9 +58,7 @@ async fn ask(session: &mut Session, query: &SqlQuery) -> Result<Rows, Failure> {
     session.query("START TRANSACTION READ ONLY").await?;
     let most = query.limits().max_rows;
     let sql = query.sql.trim().trim_end_matches(';').to_owned();
-    let Some(conn) = session.conn() else {
-        return Err(Failure::new(&wise_core::common::RESET, "the session is closed").code("closed"));
-    };
+    let Some(conn) = session.conn() else { return Err(closed()) };
     let asking = async {
         // A prepared statement is one statement: nothing can end the transaction and go on.
         let mut result = conn.exec_iter(sql, ()).await?;

@@ -1,36 +1,22 @@
-//! Logging in, and running statements.
+//! Logging in stage by stage, and running statements.
 //!
-//! The client library opens its connection itself: it is given the addresses that the network stack resolved and
-//! allowed, and connecting, TLS and login are one stage. Two of its habits are worked around here. It ends a dropped
-//! connection in a task of its own, which waits for ever when the server is frozen: what is broken off is dropped on a
-//! thread without a runtime, where it closes at once. And it panics on some answers that no server should give.
+//! The client library panics on some answers that no server should give: that is caught, and means another protocol.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use mysql_async::prelude::Queryable;
-use mysql_async::{
-    ClientIdentity, Conn, DriverError, Error, Opts, OptsBuilder, Row as DriverRow, SslOpts, Value,
-};
-use tokio::sync::OnceCell;
-use tokio::time::Instant;
+use mysql_async::{Conn, Error, Opts, OptsBuilder, Row as DriverRow, Value};
 use wise_core::{Failure, common};
 use wise_database::{Address, Place, Stages, TlsFiles, TlsMode};
 use wise_net::Net;
 
 use crate::error::classify;
+use crate::gate::{self, Door, Gate, Stream, Tls};
 use crate::table::Table;
-
-/// Bytes of one answer at most.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
-/// How long a server that had no TLS is not asked for it again in the mode prefer: each try that it refuses counts as a
-/// broken login there.
-const TLS_AGAIN: Duration = Duration::from_secs(3600);
-const GOODBYE: Duration = Duration::from_millis(500);
+use crate::wire::{self, Greeting};
 
 /// The server that is watched, as its probes share it.
 #[derive(Debug)]
@@ -38,12 +24,6 @@ pub(crate) struct Server {
     pub(crate) net: Arc<Net>,
     pub(crate) address: Address,
     pub(crate) tls: TlsFiles,
-    /// TLS options with their files read, made once.
-    ssl: OnceCell<SslOpts>,
-    without_tls: Mutex<Option<Instant>>,
-    /// A name of the server's certificate, for the mode verify-ca: the library cannot skip the name, so the one that the
-    /// certificate has is asked for.
-    name_for_tls: Mutex<Option<String>>,
     /// The session that activity and replication use in turn.
     kept: Mutex<Option<Session>>,
 }
@@ -65,68 +45,22 @@ pub(crate) struct Flavour {
 /// A session. Its socket closes when it is dropped. Not `Debug`: the library's connection shows its password.
 pub(crate) struct Session {
     conn: Option<Conn>,
-    host: String,
-    peer: String,
+    pub(crate) gate: Gate,
     pub(crate) flavour: Flavour,
     pub(crate) is_local: bool,
-    pub(crate) is_encrypted: bool,
-}
-
-/// Drops a value where there is no runtime, so that the client library cannot leave a task behind.
-fn drop_apart<T: Send + 'static>(value: T) {
-    // Without a thread the library's own way is the one that is left.
-    std::thread::Builder::new().name("mysql-close".to_owned()).spawn(move || drop(value)).ok();
+    /// Version of TLS; `None` in plain text.
+    pub(crate) tls: Option<&'static str>,
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("peer", &self.peer).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if let Some(conn) = self.conn.take() {
-            drop_apart(conn);
-        }
-    }
-}
-
-/// A login under way. Broken off, it is dropped apart.
-struct Login(Option<futures_util::future::BoxFuture<'static, Result<Conn, Error>>>);
-
-impl Future for Login {
-    type Output = Result<Conn, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(future) = &mut self.0 else { return Poll::Pending };
-        let result = Pin::new(future).poll(cx);
-        if result.is_ready() {
-            self.0 = None;
-        }
-        result
-    }
-}
-
-impl Drop for Login {
-    fn drop(&mut self) {
-        if let Some(future) = self.0.take() {
-            drop_apart(future);
-        }
+        f.debug_struct("Session").field("flavour", &self.flavour).finish_non_exhaustive()
     }
 }
 
 impl Server {
     pub(crate) fn new(net: Arc<Net>, address: Address, tls: TlsFiles) -> Self {
-        Self {
-            net,
-            address,
-            tls,
-            ssl: OnceCell::new(),
-            without_tls: Mutex::default(),
-            name_for_tls: Mutex::default(),
-            kept: Mutex::default(),
-        }
+        Self { net, address, tls, kept: Mutex::default() }
     }
 
     /// Logs in, and sets the limits of the session. `statement_limit` is the server's own limit for each statement.
@@ -139,67 +73,27 @@ impl Server {
         statement_limit: Duration,
         stages: &mut Stages,
     ) -> Result<Session, Failure> {
-        let mut builder = OptsBuilder::default()
+        let (server, greeting) = self.greet(stages).await?;
+        let tls = self.tls_with(&greeting, stages)?;
+        let door = Door::open(stages.is_plaintext).await?;
+        let options = OptsBuilder::default()
             .user(self.address.username.as_deref())
             .pass(self.address.password.as_ref().map(|password| password.as_str()))
             .db_name(database.or(self.address.database.as_deref()))
             .prefer_socket(false)
             .stmt_cache_size(0)
-            .max_allowed_packet(Some(MOST_BYTES))
+            .max_allowed_packet(Some(gate::MOST_BYTES as usize))
             .wait_timeout(Some(28_800));
-        let peer = match &self.address.place {
-            Place::Socket(path) => {
-                stages.trace.socket = Some(path.clone());
-                builder = builder.socket(Some(path.clone()));
-                path.clone()
-            }
-            Place::Tcp(target) => {
-                let addresses = self.net.resolve(target, &mut stages.trace).await?;
-                stages.trace.address = addresses.first().copied();
-                stages.trace.attempts.extend(addresses.iter().map(|address| wise_net::Attempt {
-                    address: *address,
-                    took: None,
-                    error: None,
-                }));
-                builder = builder
-                    .ip_or_hostname(self.address.host.clone())
-                    .tcp_port(target.port)
-                    .resolved_ips(Some(addresses.iter().map(std::net::SocketAddr::ip).collect::<Vec<_>>()));
-                stages.trace.peer()
-            }
-        };
-        stages.begin("login");
-        let is_tcp = matches!(self.address.place, Place::Tcp(_));
-        let wants_tls = is_tcp && self.tls.mode != TlsMode::Off && !self.is_known_without_tls();
-        let mut is_encrypted = wants_tls;
-        let mut outcome = connect(self.with_tls(&builder, wants_tls).await?).await;
-        if self.tls.mode == TlsMode::VerifyCa
-            && let Err(Some(error)) = &outcome
-            && let Some(name) = presented_name(error)
-        {
-            *self.name_for_tls.lock().unwrap_or_else(PoisonError::into_inner) = Some(name);
-            outcome = connect(self.with_tls(&builder, true).await?).await;
-        }
-        if self.tls.mode == TlsMode::Prefer
-            && let Err(Some(Error::Driver(DriverError::NoClientSslFlagFromServer))) = outcome
-        {
-            *self.without_tls.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-            is_encrypted = false;
-            outcome = connect(builder.into()).await;
-        }
-        stages.is_plaintext = is_tcp && !is_encrypted;
-        let conn = outcome.map_err(|error| match error {
-            Some(error) => self.login_failure(&error, &peer),
-            None => Failure::new(&common::PROTOCOL, "the answer is not MySQL's protocol").code("not_mysql"),
-        })?;
+        let driver = connect(door.lead(options)?.into());
+        let carrying = Gate::log_in(door, server, &greeting, tls, stages);
+        let (gate, conn) = self.meet(carrying, driver).await?;
         stages.begin("role");
         let mut session = Session {
             conn: Some(conn),
-            host: self.address.host.clone(),
-            peer,
+            gate,
             flavour: Flavour::default(),
             is_local: stages.trace.is_local(),
-            is_encrypted,
+            tls: stages.trace.tls_session.map(|(version, _)| version),
         };
         let versions = session
             .query("SELECT @@version AS version, @@version_comment AS comment, @@performance_schema AS ps")
@@ -213,59 +107,61 @@ impl Server {
         Ok(session)
     }
 
-    async fn with_tls(&self, builder: &OptsBuilder, wants_tls: bool) -> Result<Opts, Failure> {
-        if !wants_tls {
-            return Ok(builder.clone().into());
-        }
-        let name = self.name_for_tls.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let ssl = self.ssl().await?.with_danger_tls_hostname_override(name);
-        Ok(builder.clone().ssl_opts(ssl).into())
+    /// Connects, and hears what the server says first.
+    async fn greet(&self, stages: &mut Stages) -> Result<(Box<dyn Stream>, Greeting), Failure> {
+        let mut server: Box<dyn Stream> = match &self.address.place {
+            Place::Socket(path) => Box::new(self.net.connect_unix(path, &mut stages.trace).await?),
+            Place::Tcp(target) => Box::new(self.net.connect(target, &mut stages.trace).await?),
+        };
+        stages.begin("handshake");
+        let packet = wire::read(&mut server).await.map_err(|error| gate::broken(&error))?;
+        Ok((server, Greeting::new(packet)?))
     }
 
-    fn login_failure(&self, error: &Error, peer: &str) -> Failure {
-        let mut failure = classify(error, &self.address.host, peer);
+    /// Whether to use TLS with the server that has sent this greeting.
+    fn tls_with(&self, greeting: &Greeting, stages: &mut Stages) -> Result<Option<Tls<'_>>, Failure> {
+        if matches!(self.address.place, Place::Socket(_)) {
+            return Ok(None);
+        }
+        stages.is_plaintext = self.tls.mode == TlsMode::Off || !greeting.offers_tls;
+        if !stages.is_plaintext {
+            return Ok(Some(Tls { net: &self.net, files: &self.tls, host: &self.address.host }));
+        }
+        if self.tls.mode > TlsMode::Prefer {
+            let text = "the server has no TLS, and tls.mode asks for it";
+            return Err(Failure::new(&common::TLS, text).code("not_offered"));
+        }
+        Ok(None)
+    }
+
+    /// Runs the driver and what carries it side by side. The first failure of either is the one that counts.
+    async fn meet(
+        &self,
+        carrying: impl Future<Output = Result<Gate, Failure>>,
+        driver: impl Future<Output = Result<Conn, Option<Error>>>,
+    ) -> Result<(Gate, Conn), Failure> {
+        let mut carrying = std::pin::pin!(carrying);
+        let mut driver = std::pin::pin!(driver);
+        let (gate, conn) = tokio::select! {
+            gate = &mut carrying => (gate?, driver.await),
+            conn = &mut driver => match conn {
+                Ok(conn) => (carrying.await?, Ok(conn)),
+                // It does not go on with what the server wants.
+                Err(error) => return Err(self.login_failure(error)),
+            },
+        };
+        match conn {
+            Ok(conn) => Ok((gate, conn)),
+            Err(error) => Err(self.login_failure(error)),
+        }
+    }
+
+    fn login_failure(&self, error: Option<Error>) -> Failure {
+        let mut failure = error.map_or_else(gate::not_mysql, |error| classify(&error));
         if failure.class.name == common::AUTH.name && self.address.password.is_none() {
             failure.message = format!("{}; no password is configured", failure.message);
         }
-        if let (Place::Socket(path), Error::Io(mysql_async::IoError::Io(io))) = (&self.address.place, error)
-            && io.kind() == std::io::ErrorKind::NotFound
-        {
-            return Failure::new(&common::REFUSED, format!("there is no socket {path}")).code("no_socket");
-        }
         failure
-    }
-
-    fn is_known_without_tls(&self) -> bool {
-        let known = *self.without_tls.lock().unwrap_or_else(PoisonError::into_inner);
-        self.tls.mode == TlsMode::Prefer && known.is_some_and(|since| since.elapsed() < TLS_AGAIN)
-    }
-
-    async fn ssl(&self) -> Result<SslOpts, Failure> {
-        let make = || async {
-            let options = self.tls.options().await?;
-            let mut ssl = SslOpts::default();
-            if let Some(roots) = options.roots {
-                ssl = ssl.with_root_certs(vec![roots.into()]).with_disable_built_in_roots(true);
-            } else if self.tls.mode >= TlsMode::VerifyCa
-                && let Some(roots) = system_roots()
-            {
-                ssl = ssl.with_root_certs(vec![roots.into()]).with_disable_built_in_roots(true);
-            }
-            if let Some((certificate, key)) = &self.tls.identity {
-                ssl = ssl.with_client_identity(Some(ClientIdentity::new(
-                    std::path::PathBuf::from(certificate).into(),
-                    std::path::PathBuf::from(key).into(),
-                )));
-            }
-            ssl = match self.tls.mode {
-                TlsMode::Off | TlsMode::Prefer | TlsMode::Require => {
-                    ssl.with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true)
-                }
-                TlsMode::VerifyCa | TlsMode::VerifyFull => ssl,
-            };
-            Ok(ssl)
-        };
-        self.ssl.get_or_try_init(make).await.cloned()
     }
 
     /// The kept session, or a new one. Give it back with [`Server::keep`] after success; dropped, it is closed.
@@ -292,36 +188,11 @@ impl Server {
 }
 
 /// `None` when the library panicked on the server's answer.
-async fn connect(opts: Opts) -> Result<Conn, Option<Error>> {
-    match AssertUnwindSafe(Login(Some(Conn::new(opts)))).catch_unwind().await {
+async fn connect(options: Opts) -> Result<Conn, Option<Error>> {
+    match AssertUnwindSafe(Conn::new(options)).catch_unwind().await {
         Ok(outcome) => outcome.map_err(Some),
         Err(_) => Err(None),
     }
-}
-
-/// A name of the certificate that was refused because of its names alone.
-fn presented_name(error: &Error) -> Option<String> {
-    let Error::Io(mysql_async::IoError::Io(io)) = error else { return None };
-    let inner = io.get_ref()?.downcast_ref::<rustls::Error>()?;
-    let rustls::Error::InvalidCertificate(rustls::CertificateError::NotValidForNameContext {
-        presented, ..
-    }) = inner
-    else {
-        return None;
-    };
-    // As in `DnsName("db.example")` and `IpAddress(192.0.2.1)`.
-    let inside = presented
-        .iter()
-        .find_map(|name| Some(name.split_once('(')?.1.trim_end_matches(')').trim_matches('"')))?;
-    Some(inside.replacen('*', "any", 1))
-}
-
-/// The system's trusted roots, which the library does not look for by itself.
-fn system_roots() -> Option<std::path::PathBuf> {
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"]
-        .into_iter()
-        .map(std::path::PathBuf::from)
-        .find(|path| path.is_file())
 }
 
 impl Session {
@@ -342,7 +213,7 @@ impl Session {
     }
 
     async fn ping(&mut self) -> bool {
-        match &mut self.conn {
+        match self.conn() {
             Some(conn) => conn.ping().await.is_ok(),
             None => false,
         }
@@ -353,9 +224,7 @@ impl Session {
     /// # Errors
     /// It fails.
     pub(crate) async fn query(&mut self, statement: &str) -> Result<Table, Failure> {
-        let Some(conn) = &mut self.conn else {
-            return Err(Failure::new(&common::RESET, "the session is closed").code("closed"));
-        };
+        let Some(conn) = self.conn() else { return Err(closed()) };
         let asking = async {
             let mut result = conn.query_iter(statement).await?;
             let columns: Arc<[String]> =
@@ -365,31 +234,40 @@ impl Session {
         };
         match AssertUnwindSafe(asking).catch_unwind().await {
             Ok(Ok((columns, rows))) => Ok(Table { columns, rows: rows.into_iter().map(cells).collect() }),
-            Ok(Err(error)) => Err(classify(&error, &self.host, &self.peer)),
+            Ok(Err(error)) => Err(self.failure(&error)),
             Err(_) => {
-                self.conn.take().into_iter().for_each(drop_apart);
-                Err(Failure::new(&common::PROTOCOL, "the answer is not MySQL's protocol").code("not_mysql"))
+                self.conn = None;
+                Err(gate::not_mysql())
             }
         }
     }
 
-    /// For what needs more than a table.
+    /// For what needs more than a table: one statement.
     pub(crate) fn conn(&mut self) -> Option<&mut Conn> {
+        self.gate.grant();
         self.conn.as_mut()
     }
 
     /// A failure of the connection that [`Session::conn`] gave.
     pub(crate) fn failure(&self, error: &Error) -> Failure {
-        classify(error, &self.host, &self.peer)
+        // The driver knows only that its own connection has ended.
+        let is_cut = !matches!(error, Error::Server(_));
+        self.gate.failure().filter(|_| is_cut).unwrap_or_else(|| classify(error))
     }
 
     /// Says goodbye, so that the server counts no broken session.
     pub(crate) async fn close(mut self) {
         if let Some(conn) = self.conn.take() {
-            // The library's own way out is bounded here: only what has no answer pending is closed like this.
-            tokio::time::timeout(GOODBYE, conn.disconnect()).await.ok();
+            // What it writes goes to the gate, which always reads.
+            conn.disconnect().await.ok();
         }
+        self.gate.close().await;
     }
+}
+
+/// The failure of a session that has ended.
+pub(crate) fn closed() -> Failure {
+    Failure::new(&common::RESET, "the session is closed").code("closed")
 }
 
 fn cells(row: DriverRow) -> Vec<Option<String>> {

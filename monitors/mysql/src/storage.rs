@@ -11,7 +11,7 @@ use crate::config::Watched;
 use crate::metrics::storage as metrics;
 use crate::session::Session;
 use crate::tables::{Tables, read_files, read_tables};
-use crate::{Run, Step, push};
+use crate::{Run, Step};
 
 /// How often auto-increment columns are looked at: it reads the definition of every table.
 const AUTO_INCREMENT_EVERY: Duration = Duration::from_secs(86_400);
@@ -109,7 +109,7 @@ impl Storage {
         } else {
             let quota = run.watched.settings.quota;
             run.report.push(&metrics::SERVER_SIZE, total);
-            push(&mut run.report, &metrics::SERVER_USED, quota.map(|quota| total / quota));
+            run.report.push_some(&metrics::SERVER_USED, quota.map(|quota| total / quota));
             self.server.observe(run.cx.now, &Labels::default(), total, quota, &mut run.report).await;
         }
         let top = tables.largest(run.watched.settings.top_tables as usize);
@@ -166,7 +166,7 @@ async fn binlogs(session: &mut Session, run: &mut Run<'_>) -> Result<(), Failure
         row.and_then(|row| row.number(&["Value"]))
     };
     let expire = value("binlog_expire_logs_seconds").or_else(|| Some(value("expire_logs_days")? * 86_400.0));
-    push(&mut run.report, &metrics::BINLOG_EXPIRE, expire);
+    run.report.push_some(&metrics::BINLOG_EXPIRE, expire);
     Ok(())
 }
 
@@ -187,7 +187,7 @@ async fn disks(session: &mut Session, run: &mut Run<'_>) -> Result<(), Failure> 
             let row = table.first();
             let number =
                 |name: &str| row.and_then(|row| row.number(&[name])).map(|kilobytes| kilobytes * 1024.0);
-            push(&mut run.report, &metrics::DISK_AVAILABLE, number("Available"));
+            run.report.push_some(&metrics::DISK_AVAILABLE, number("Available"));
             if let (Some(used), Some(available)) = (number("Used"), number("Available"))
                 && used + available > 0.0
             {

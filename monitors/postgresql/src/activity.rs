@@ -123,14 +123,14 @@ impl Activity {
             Some(used) if is_hidden => {
                 report.push_estimate(&metrics::CONNECTIONS_USED, &Labels::default(), used);
             }
-            other => push(report, &metrics::CONNECTIONS_USED, other),
+            other => report.push_some(&metrics::CONNECTIONS_USED, other),
         }
-        push(report, &metrics::CONNECTIONS_USABLE, usable);
-        push(report, &metrics::CONNECTIONS_RATIO, used.zip(usable).map(|(used, usable)| used / usable));
+        report.push_some(&metrics::CONNECTIONS_USABLE, usable);
+        report.push_some(&metrics::CONNECTIONS_RATIO, used.zip(usable).map(|(used, usable)| used / usable));
         let locks = row.number("locks");
-        push(report, &metrics::LOCKS, locks);
+        report.push_some(&metrics::LOCKS, locks);
         let most = row.number("most_locks").filter(|most| *most > 0.0);
-        push(report, &metrics::LOCKS_RATIO, locks.zip(most).map(|(locks, most)| locks / most));
+        report.push_some(&metrics::LOCKS_RATIO, locks.zip(most).map(|(locks, most)| locks / most));
         report.push(&metrics::PREPARED, row.number("prepared").unwrap_or(0.0).max(0.0));
         let waited = row.number("waited");
         if is_hidden {
@@ -175,31 +175,31 @@ impl Activity {
         }
         let sum = |column: &str| rows.iter().filter_map(|row| row.number(column)).sum::<f64>();
         let hits = self.hits.of(sum("blks_hit"), sum("blks_read"), LEAST_BLOCKS);
-        push(&mut run.report, &metrics::HIT_RATIO, hits);
+        run.report.push_some(&metrics::HIT_RATIO, hits);
         let rollbacks = self.rollbacks.of(sum("xact_rollback"), sum("xact_commit"), LEAST_TRANSACTIONS);
-        push(&mut run.report, &metrics::ROLLBACK_RATIO, rollbacks);
+        run.report.push_some(&metrics::ROLLBACK_RATIO, rollbacks);
         let deadlocks = self.recent.add("deadlocks", sum("deadlocks"));
-        push(&mut run.report, &metrics::DEADLOCKS_RECENT, deadlocks);
+        run.report.push_some(&metrics::DEADLOCKS_RECENT, deadlocks);
         if rows.iter().any(|row| row.number("checksum_failures").is_some()) {
             let failures = self.recent.add("checksums", sum("checksum_failures"));
-            push(&mut run.report, &metrics::CHECKSUM_FAILED, failures);
+            run.report.push_some(&metrics::CHECKSUM_FAILED, failures);
         }
     }
 
     fn checkpoints(&mut self, row: Option<&Row>, run: &mut Run<'_>) {
         let Some(row) = row else { return };
         let (timed, requested) = (row.number("timed"), row.number("requested"));
-        push(&mut run.report, &metrics::CHECKPOINTS_TIMED, timed);
-        push(&mut run.report, &metrics::CHECKPOINTS_REQUESTED, requested);
-        push(&mut run.report, &metrics::CHECKPOINT_WRITE, row.number("write_time").map(|ms| ms / 1e3));
-        push(&mut run.report, &metrics::CHECKPOINT_SYNC, row.number("sync_time").map(|ms| ms / 1e3));
+        run.report.push_some(&metrics::CHECKPOINTS_TIMED, timed);
+        run.report.push_some(&metrics::CHECKPOINTS_REQUESTED, requested);
+        run.report.push_some(&metrics::CHECKPOINT_WRITE, row.number("write_time").map(|ms| ms / 1e3));
+        run.report.push_some(&metrics::CHECKPOINT_SYNC, row.number("sync_time").map(|ms| ms / 1e3));
         // There are a few an hour: a share over a shorter time means nothing.
         let is_due = self.checkpoints_since.is_none_or(|since| since.elapsed() >= CHECKPOINT_WINDOW);
         if let (true, Some(timed), Some(requested)) = (is_due, timed, requested) {
             self.checkpoints_since = Some(tokio::time::Instant::now());
             self.checkpoint_ratio = self.checkpoints.of(requested, timed, LEAST_CHECKPOINTS);
         }
-        push(&mut run.report, &metrics::CHECKPOINTS_RATIO, self.checkpoint_ratio);
+        run.report.push_some(&metrics::CHECKPOINTS_RATIO, self.checkpoint_ratio);
     }
 
     async fn locks(&self, session: &Session, is_waiting: bool, run: &mut Run<'_>) -> Result<(), Failure> {
@@ -281,11 +281,5 @@ fn sessions_of(rows: &Rows, run: &mut Run<'_>) {
     report.push(&metrics::SYNC_REP, rows.iter().filter_map(|row| row.number("sync_rep")).sum());
     for (metric, column) in lasting {
         report.push(metric, most(column));
-    }
-}
-
-pub(crate) fn push(report: &mut wise_core::Report, metric: &'static MetricSpec, value: Option<f64>) {
-    if let Some(value) = value {
-        report.push(metric, value);
     }
 }

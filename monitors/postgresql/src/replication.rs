@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use wise_core::{Absent, Failure, Labels, async_trait};
 use wise_database::classes;
 
-use crate::activity::{GRANT, push};
+use crate::activity::GRANT;
 use crate::config::Watched;
 use crate::metrics::replication as metrics;
 use crate::rows::{Row, Rows};
@@ -72,11 +72,8 @@ impl Replication {
             ))
             .await?;
         let [positions, standbys] = <[Rows; 2]>::try_from(sets).unwrap_or_default();
-        push(
-            &mut run.report,
-            &metrics::WAL_GENERATED,
-            positions.first().and_then(|row| row.number("position")),
-        );
+        run.report
+            .push_some(&metrics::WAL_GENERATED, positions.first().and_then(|row| row.number("position")));
         let mut streaming = 0u32;
         let mut shown = Vec::new();
         for row in &standbys {
@@ -168,7 +165,7 @@ impl Replication {
         let is_paused = state.is("paused");
         run.report.push(&metrics::REPLAY_PAUSED, f64::from(u8::from(is_paused)));
         let unreplayed = state.number("unreplayed").map(|bytes| bytes.max(0.0));
-        push(&mut run.report, &metrics::LAG_BYTES, unreplayed);
+        run.report.push_some(&metrics::LAG_BYTES, unreplayed);
         let receiver = receivers.first();
         if receiver.is_some_and(|row| row.text("status").is_none() && !row.is("may_see")) {
             let why = || Absent::NoPermission(GRANT.to_owned());
@@ -180,7 +177,7 @@ impl Replication {
         let is_streaming = receiver.is_some_and(|row| row.text("status") == Some("streaming"));
         run.report.push(&metrics::RECEIVER, f64::from(u8::from(is_streaming)));
         let age = receiver.and_then(|row| row.number("age")).map(|age| age.max(0.0));
-        push(&mut run.report, &metrics::RECEIVER_AGE, age);
+        run.report.push_some(&metrics::RECEIVER_AGE, age);
         // A receiver asks for a sign of life after half its timeout: with an older message the primary hangs.
         let patience = state.number("timeout").filter(|timeout| *timeout > 0.0).unwrap_or(60.0) / 2.0 + 1.0;
         let is_fresh = is_streaming && age.is_some_and(|age| age <= patience);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use wise_core::{Absent, Failure, GrowthTracker, Labels, async_trait, common};
 
-use crate::activity::{GRANT, push};
+use crate::activity::GRANT;
 use crate::config::Watched;
 use crate::metrics::storage as metrics;
 use crate::rows::Row;
@@ -132,7 +132,7 @@ impl Storage {
         };
         let quota = run.watched.settings.quota;
         run.report.push(&metrics::CLUSTER_SIZE, total);
-        push(&mut run.report, &metrics::CLUSTER_USED, quota.map(|quota| total / quota));
+        run.report.push_some(&metrics::CLUSTER_USED, quota.map(|quota| total / quota));
         self.cluster.observe(run.cx.now, &Labels::default(), total, quota, &mut run.report).await;
     }
 }
@@ -148,7 +148,7 @@ fn is_wanted(name: &str, row: &Row, watched: &Watched) -> bool {
 /// The write-ahead log and its archive.
 async fn log(session: &Session, run: &mut Run<'_>) -> Result<(), Failure> {
     match session.rows("SELECT coalesce(sum(size), 0) AS size FROM pg_ls_waldir()").await {
-        Ok(rows) => push(&mut run.report, &metrics::WAL_DIR, rows.first().and_then(|row| row.number("size"))),
+        Ok(rows) => run.report.push_some(&metrics::WAL_DIR, rows.first().and_then(|row| row.number("size"))),
         Err(failure) => missing(failure, &metrics::WAL_DIR, run)?,
     }
     let rows = session
@@ -160,16 +160,13 @@ async fn log(session: &Session, run: &mut Run<'_>) -> Result<(), Failure> {
         .await?;
     let Some(row) = rows.first().filter(|row| row.is("archives")) else { return Ok(()) };
     run.report.push(&metrics::ARCHIVE_FAILING, f64::from(u8::from(row.is("failing"))));
-    push(&mut run.report, &metrics::ARCHIVE_AGE, row.number("age").map(|age| age.max(0.0)));
+    run.report.push_some(&metrics::ARCHIVE_AGE, row.number("age").map(|age| age.max(0.0)));
     if session.version >= 120_000 {
         let ready = "SELECT count(*) AS ready FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'";
         match session.rows(ready).await {
             Ok(rows) => {
-                push(
-                    &mut run.report,
-                    &metrics::ARCHIVE_READY,
-                    rows.first().and_then(|row| row.number("ready")),
-                );
+                run.report
+                    .push_some(&metrics::ARCHIVE_READY, rows.first().and_then(|row| row.number("ready")));
             }
             Err(failure) => missing(failure, &metrics::ARCHIVE_READY, run)?,
         }
@@ -210,8 +207,8 @@ async fn statements(session: &Session, run: &mut Run<'_>) -> Result<(), Failure>
         Err(failure) => return missing(failure, &metrics::STATEMENTS_CALLS, run),
     };
     if let Some(row) = rows.first() {
-        push(&mut run.report, &metrics::STATEMENTS_CALLS, row.number("calls"));
-        push(&mut run.report, &metrics::STATEMENTS_TIME, row.number("seconds"));
+        run.report.push_some(&metrics::STATEMENTS_CALLS, row.number("calls"));
+        run.report.push_some(&metrics::STATEMENTS_TIME, row.number("seconds"));
     }
     let top = format!(
         "SELECT queryid, coalesce(d.datname, '') AS datname, sum(calls) AS calls, sum({time}) / 1000 AS seconds, \

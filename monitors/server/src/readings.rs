@@ -33,13 +33,7 @@ pub(crate) fn basics(basics: &Basics, restarts: &mut RestartWatch, report: &mut 
             report.push(&host::LOAD_PER_CORE, fifteen / cores as f64);
         }
     }
-    some(report, &host::PROCESSES, basics.processes);
-}
-
-fn some(report: &mut Report, metric: &'static MetricSpec, value: Option<f64>) {
-    if let Some(value) = value.filter(|value| value.is_finite()) {
-        report.push(metric, value);
-    }
+    report.push_some(&host::PROCESSES, basics.processes);
 }
 
 /// Looks over time: ratios are over the interval since the last one.
@@ -78,19 +72,19 @@ impl Resources {
     }
 
     fn levels(&mut self, now: &Machine, is_estimate: bool, report: &mut Report) {
-        some(report, &host::CORES, now.basics.cores.map(|cores| cores as f64));
+        report.push_some(&host::CORES, now.basics.cores.map(|cores| cores as f64));
         memory(&now.memory, report);
-        some(report, &host::THREADS, now.basics.threads);
-        some(report, &host::RUNNING, now.basics.running);
-        some(report, &host::BLOCKED, now.basics.blocked);
+        report.push_some(&host::THREADS, now.basics.threads);
+        report.push_some(&host::RUNNING, now.basics.running);
+        report.push_some(&host::BLOCKED, now.basics.blocked);
         let limits = &now.limits;
         share(report, &host::THREADS_RATIO, now.basics.threads, limits.max_threads);
-        some(report, &host::FILES_OPEN, limits.open_files);
+        report.push_some(&host::FILES_OPEN, limits.open_files);
         share(report, &host::FILES_RATIO, limits.open_files, limits.max_files.filter(|max| *max < NO_LIMIT));
-        some(report, &host::CONNTRACK, limits.conntrack);
+        report.push_some(&host::CONNTRACK, limits.conntrack);
         share(report, &host::CONNTRACK_RATIO, limits.conntrack, limits.max_conntrack);
-        some(report, &host::TCP_ESTABLISHED, limits.tcp_established);
-        some(report, &host::RAID_DEGRADED, now.degraded_arrays);
+        report.push_some(&host::TCP_ESTABLISHED, limits.tcp_established);
+        report.push_some(&host::RAID_DEGRADED, now.degraded_arrays);
         for sensor in &now.temperatures {
             let labels = Labels::one("sensor", sensor.sensor.clone());
             report.push_labelled(&host::TEMPERATURE, &labels, sensor.value);
@@ -100,7 +94,7 @@ impl Resources {
         }
         clock(now, report);
         if let Some(kills) = now.counters.oom_kills {
-            some(report, &host::OOM_RECENT, self.oom_kills.add(now.taken, kills));
+            report.push_some(&host::OOM_RECENT, self.oom_kills.add(now.taken, kills));
         }
         if let (Some(pages), Some(memory)) = (now.counters.swapped_out_pages, now.memory.total)
             && let Some(recent) = self.swapped_out.add(now.taken, pages)
@@ -118,17 +112,17 @@ impl Resources {
 
     fn totals(&self, now: &Machine, report: &mut Report) {
         let counters = &now.counters;
-        some(report, &host::CONTEXT_SWITCHES, counters.context_switches);
-        some(report, &host::INTERRUPTS, counters.interrupts);
-        some(report, &host::FORKS, counters.forks);
-        some(report, &host::SWAP_IN, counters.swapped_in_pages);
-        some(report, &host::SWAP_OUT, counters.swapped_out_pages);
-        some(report, &host::MAJOR_FAULTS, counters.major_faults);
-        some(report, &host::OOM_KILLS, counters.oom_kills);
-        some(report, &host::TCP_RETRANSMITS, counters.tcp_retransmits);
-        some(report, &host::TCP_SENT, counters.tcp_sent);
-        some(report, &host::LISTEN_OVERFLOWS, counters.listen_overflows);
-        some(report, &host::LISTEN_DROPS, counters.listen_drops);
+        report.push_some(&host::CONTEXT_SWITCHES, counters.context_switches);
+        report.push_some(&host::INTERRUPTS, counters.interrupts);
+        report.push_some(&host::FORKS, counters.forks);
+        report.push_some(&host::SWAP_IN, counters.swapped_in_pages);
+        report.push_some(&host::SWAP_OUT, counters.swapped_out_pages);
+        report.push_some(&host::MAJOR_FAULTS, counters.major_faults);
+        report.push_some(&host::OOM_KILLS, counters.oom_kills);
+        report.push_some(&host::TCP_RETRANSMITS, counters.tcp_retransmits);
+        report.push_some(&host::TCP_SENT, counters.tcp_sent);
+        report.push_some(&host::LISTEN_OVERFLOWS, counters.listen_overflows);
+        report.push_some(&host::LISTEN_DROPS, counters.listen_drops);
         for disk in &now.disks {
             let labels = Labels::one("disk", disk.name.clone());
             report.push_labelled(&host::DISK_READ_BYTES, &labels, disk.read_bytes);
@@ -178,14 +172,14 @@ fn share(report: &mut Report, metric: &'static MetricSpec, part: Option<f64>, wh
 }
 
 fn memory(memory: &Memory, report: &mut Report) {
-    some(report, &host::MEMORY_TOTAL, memory.total);
-    some(report, &host::MEMORY_FREE, memory.free);
-    some(report, &host::MEMORY_CACHED, memory.cached);
-    some(report, &host::MEMORY_BUFFERS, memory.buffers);
-    some(report, &host::MEMORY_SHARED, memory.shared);
-    some(report, &host::MEMORY_SLAB, memory.slab);
-    some(report, &host::MEMORY_DIRTY, memory.dirty);
-    some(report, &host::MEMORY_COMMITTED, memory.committed);
+    report.push_some(&host::MEMORY_TOTAL, memory.total);
+    report.push_some(&host::MEMORY_FREE, memory.free);
+    report.push_some(&host::MEMORY_CACHED, memory.cached);
+    report.push_some(&host::MEMORY_BUFFERS, memory.buffers);
+    report.push_some(&host::MEMORY_SHARED, memory.shared);
+    report.push_some(&host::MEMORY_SLAB, memory.slab);
+    report.push_some(&host::MEMORY_DIRTY, memory.dirty);
+    report.push_some(&host::MEMORY_COMMITTED, memory.committed);
     // Before kernel 3.14, what is cached stands in for what is available.
     let guess = || Some(memory.free? + memory.buffers? + memory.cached? - memory.shared.unwrap_or(0.0));
     if let Some(total) = memory.total.filter(|total| *total > 0.0)
@@ -216,12 +210,12 @@ fn clock(now: &Machine, report: &mut Report) {
         report.push_absent(&host::CLOCK_OFFSET, &Labels::default(), Absent::Unsupported);
         return;
     };
-    some(report, &host::CLOCK_SYNCHRONISED, clock.synchronised.map(|yes| f64::from(u8::from(yes))));
-    some(report, &host::CLOCK_MAX_ERROR, clock.max_error);
+    report.push_some(&host::CLOCK_SYNCHRONISED, clock.synchronised.map(|yes| f64::from(u8::from(yes))));
+    report.push_some(&host::CLOCK_MAX_ERROR, clock.max_error);
     match clock.synchronised {
         // The kernel's zero of a clock that nobody compares with anything is no offset.
         Some(false) => report.push_absent(&host::CLOCK_OFFSET, &Labels::default(), Absent::NotKnown),
-        _ => some(report, &host::CLOCK_OFFSET, clock.offset.map(f64::abs)),
+        _ => report.push_some(&host::CLOCK_OFFSET, clock.offset.map(f64::abs)),
     }
 }
 
@@ -237,12 +231,12 @@ fn between(now: &Machine, before: &Machine, seconds: f64, report: &mut Report) -
     let (memory, memory_full) = both(pressure.memory, old.memory);
     let (io, io_full) = both(pressure.io, old.io);
     let (_, irq_full) = both(pressure.irq, old.irq);
-    some(report, &host::PRESSURE_CPU, cpu);
-    some(report, &host::PRESSURE_MEMORY, memory);
-    some(report, &host::PRESSURE_MEMORY_FULL, memory_full);
-    some(report, &host::PRESSURE_IO, io);
-    some(report, &host::PRESSURE_IO_FULL, io_full);
-    some(report, &host::PRESSURE_IRQ_FULL, irq_full);
+    report.push_some(&host::PRESSURE_CPU, cpu);
+    report.push_some(&host::PRESSURE_MEMORY, memory);
+    report.push_some(&host::PRESSURE_MEMORY_FULL, memory_full);
+    report.push_some(&host::PRESSURE_IO, io);
+    report.push_some(&host::PRESSURE_IO_FULL, io_full);
+    report.push_some(&host::PRESSURE_IRQ_FULL, irq_full);
     let sent = growth(now.counters.tcp_sent, before.counters.tcp_sent).filter(|sent| *sent >= ENOUGH);
     let again = growth(now.counters.tcp_retransmits, before.counters.tcp_retransmits);
     share(report, &host::TCP_RETRANSMIT_RATIO, again, sent);
@@ -320,7 +314,7 @@ fn cores(now: &[Core], before: &[Core], report: &mut Report) -> Option<f64> {
     ] {
         report.push(metric, (part / all).min(1.0));
     }
-    some(report, &host::CORE_BUSIEST, busiest);
+    report.push_some(&host::CORE_BUSIEST, busiest);
     Some(used(&sum) / all)
 }
 

@@ -3,6 +3,7 @@
 mod activity;
 mod availability;
 mod faults;
+mod mysql8;
 mod queries;
 mod replication;
 mod settings;

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 use wise_monitor_mysql::REGISTERED;
-use wise_testbed::{Certificates, MariaDb, Watch, fact};
+use wise_testbed::{Certificates, MariaDb, Watch, evidence, fact, find, value};
 
 use crate::{SOON, server};
 
@@ -26,7 +26,7 @@ async fn each_mode_does_what_it_says() {
     let certificates = Certificates::default();
     let server = over_tls(&certificates);
     let url = server.url();
-    let encrypted = ("healthy".to_owned(), "TLS".to_owned());
+    let encrypted = ("healthy".to_owned(), "TLSv1_3".to_owned());
     assert_eq!(outcome(&url, json!({"mode": "off"})).await.1, "plain text");
     assert_eq!(outcome(&url, json!({})).await, encrypted, "prefer takes TLS where it is");
     assert_eq!(outcome(&url, json!({"mode": "require"})).await, encrypted);
@@ -44,6 +44,26 @@ async fn each_mode_does_what_it_says() {
         let wrong = outcome(&url, json!({"mode": mode, "ca_file": certificates.other_ca})).await;
         assert_eq!(wrong, ("tls".to_owned(), "unknown_issuer".to_owned()), "{mode}");
     }
+    let mut watch = Watch::new(
+        &REGISTERED,
+        json!({"url": url, "tls": {"mode": "verify-full", "ca_file": certificates.ca}}),
+    );
+    let report = watch.check_within("availability", SOON).await;
+    assert!(value(&report, "mysql.stage.tls_seconds", &[]) > 0.0);
+    assert!(find(&report, "mysql.certificate.expires_in_days", &[]).is_some());
+    assert!(evidence(&report).contains("cipher"));
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_refused_is_in_the_evidence() {
+    let certificates = Certificates::default();
+    let server = over_tls(&certificates);
+    let tls = json!({"mode": "verify-full", "ca_file": certificates.other_ca});
+    let mut watch = Watch::new(&REGISTERED, json!({"url": server.url(), "tls": tls}));
+    let report = watch.check_within("availability", SOON).await;
+    assert_eq!(report.failure.as_ref().unwrap().class.name, "tls");
+    assert!(evidence(&report).contains("testbed server"), "{}", evidence(&report));
+    assert!(value(&report, "mysql.stage.handshake_seconds", &[]) > 0.0, "what went before is timed");
 }
 
 #[tokio::test]

@@ -13,32 +13,7 @@ const COUNT: usize = reach::ALL.len() + activity::ALL.len() + replication::ALL.l
 /// Every measurement.
 pub(crate) const ALL: &[&MetricSpec] = &join_metrics::<COUNT>(&PARTS);
 
-/// A whole number of things.
-const fn count(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {
-    MetricSpec::gauge(name, "count", title, help).resolution(1.0)
-}
-
-/// A share, to a hundredth of a percent.
-const fn ratio(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {
-    MetricSpec::gauge(name, "ratio", title, help).resolution(0.0001)
-}
-
-/// A size.
-const fn bytes(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {
-    MetricSpec::gauge(name, "bytes", title, help).resolution(1.0)
-}
-
 /// A duration that needs no finer step than a second.
 const fn seconds(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {
     MetricSpec::gauge(name, "seconds", title, help).resolution(1.0)
-}
-
-/// A code, or 0 and 1.
-const fn state(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {
-    MetricSpec::gauge(name, "state", title, help).resolution(1.0)
-}
-
-/// A total that only grows.
-const fn total(name: &'static str, title: &'static str, help: &'static str) -> MetricSpec {
-    MetricSpec::counter(name, "total", title, help)
 }

@@ -2,7 +2,7 @@
 
 use wise_core::{MetricSpec, Threshold};
 
-use super::{ratio, seconds, state};
+use super::seconds;
 
 wise_core::metrics! {
     /// Measurements of the login and of the server's start.
@@ -23,12 +23,12 @@ wise_core::metrics! {
         "Days until the earliest expiry in the certificate chain that the server showed; negative after it")
         .resolution(0.001).threshold(Threshold::below(Some(21.0), Some(7.0)).hysteresis(0.0));
     UPTIME = seconds("redis.uptime_seconds", "Uptime", "Time since the server was started, uptime_in_seconds of INFO");
-    RESTARTED = state("redis.restarted_state", "Recently restarted",
+    RESTARTED = MetricSpec::state("redis.restarted_state", "Recently restarted",
         "1 in the minute after a restart that was seen from here: the uptime went back")
         .threshold(Threshold::above(Some(1.0), None).hysteresis(0.0));
     LOADING_ETA = seconds("redis.loading.eta_seconds", "Loading, time left",
         "Time until the data is loaded as the server estimates it, loading_eta_seconds; not there when nothing is loaded");
-    LOADED = ratio("redis.loading.loaded_ratio", "Loaded",
+    LOADED = MetricSpec::ratio("redis.loading.loaded_ratio", "Loaded",
         "Share of the data that is loaded, loading_loaded_perc; not there when nothing is loaded");
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wise_core::{Absent, Labels, MetricSpec, Report, Timestamp, common};
+use wise_core::{Absent, Labels, Report, Timestamp, common};
 
 use super::{DockerContainer, Group, Seen, Sizes, Usage};
 use crate::interval::{self, Recent, growth};
@@ -38,7 +38,7 @@ impl Readings {
             if let Some(kills) = group.usage.oom_kills {
                 let recent =
                     self.oom_kills.entry(group.id.clone()).or_insert_with(|| Recent::new(OOM_WINDOW));
-                push(report, &metrics::OOM_RECENT, &labels, recent.add(now, kills));
+                report.push_labelled_some(&metrics::OOM_RECENT, &labels, recent.add(now, kills));
             }
             let before = self.before.as_ref().and_then(|(_, before)| before.get(&group.id));
             if let (Some(seconds), Some(before)) = (seconds, before) {
@@ -78,28 +78,22 @@ impl Readings {
         let Some(inspected) = &container.inspected else { return };
         report.push_labelled(&metrics::RESTARTS, &labels, inspected.restarts);
         let recent = self.restarts.entry(container.id.clone()).or_insert_with(|| Recent::new(RESTART_WINDOW));
-        push(report, &metrics::RESTARTS_RECENT, &labels, recent.add(now, inspected.restarts));
+        report.push_labelled_some(&metrics::RESTARTS_RECENT, &labels, recent.add(now, inspected.restarts));
         let health = inspected.health.as_deref().and_then(|health| match health {
             "healthy" => Some(0.0),
             "starting" => Some(1.0),
             "unhealthy" => Some(2.0),
             _ => None,
         });
-        push(report, &metrics::HEALTH, &labels, health);
+        report.push_labelled_some(&metrics::HEALTH, &labels, health);
         if is_running {
             let started = inspected.started_at.as_deref().and_then(|text| Timestamp::parse(text).ok());
             let age = started.map(|started| time.as_seconds_f64() - started.as_seconds_f64());
-            push(report, &metrics::AGE, &labels, age.filter(|age| *age >= 0.0));
+            report.push_labelled_some(&metrics::AGE, &labels, age.filter(|age| *age >= 0.0));
         } else {
             report.push_labelled(&metrics::EXIT_CODE, &labels, inspected.exit_code);
             report.push_labelled(&metrics::OOM_KILLED, &labels, f64::from(u8::from(inspected.oom_killed)));
         }
-    }
-}
-
-fn push(report: &mut Report, metric: &'static MetricSpec, labels: &Labels, value: Option<f64>) {
-    if let Some(value) = value.filter(|value| value.is_finite()) {
-        report.push_labelled(metric, labels, value);
     }
 }
 
@@ -129,21 +123,21 @@ fn levels(usage: &Usage, labels: &Labels, report: &mut Report) {
         (&metrics::RX_BYTES, usage.network.map(|(received, _)| received)),
         (&metrics::TX_BYTES, usage.network.map(|(_, sent)| sent)),
     ] {
-        push(report, metric, labels, value);
+        report.push_labelled_some(metric, labels, value);
     }
 }
 
 fn between(now: &Usage, before: &Usage, seconds: f64, labels: &Labels, report: &mut Report) {
     let cores = growth(now.cpu_seconds, before.cpu_seconds).map(|used| used / seconds);
-    push(report, &metrics::CPU_CORES, labels, cores);
+    report.push_labelled_some(&metrics::CPU_CORES, labels, cores);
     let share =
         cores.zip(now.cpu_limit).filter(|(_, limit)| *limit > 0.0).map(|(cores, limit)| cores / limit);
-    push(report, &metrics::CPU_RATIO, labels, share);
+    report.push_labelled_some(&metrics::CPU_RATIO, labels, share);
     // Without a quota there are no periods.
     let periods = growth(now.periods, before.periods).filter(|periods| *periods > 0.0);
     let throttled = growth(now.throttled_periods, before.throttled_periods);
     let share = throttled.zip(periods).map(|(throttled, periods)| (throttled / periods).min(1.0));
-    push(report, &metrics::THROTTLED_RATIO, labels, share);
+    report.push_labelled_some(&metrics::THROTTLED_RATIO, labels, share);
     let (pressure, old) = (&now.pressure, &before.pressure);
     for (metric, now, before) in [
         (&metrics::PRESSURE_CPU, pressure.cpu.some, old.cpu.some),
@@ -151,7 +145,11 @@ fn between(now: &Usage, before: &Usage, seconds: f64, labels: &Labels, report: &
         (&metrics::PRESSURE_MEMORY_FULL, pressure.memory.full, old.memory.full),
         (&metrics::PRESSURE_IO, pressure.io.some, old.io.some),
     ] {
-        push(report, metric, labels, growth(now, before).map(|stalled| (stalled / seconds).min(1.0)));
+        report.push_labelled_some(
+            metric,
+            labels,
+            growth(now, before).map(|stalled| (stalled / seconds).min(1.0)),
+        );
     }
 }
 
