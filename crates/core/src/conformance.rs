@@ -8,7 +8,7 @@ use crate::monitor::BuildContext;
 use crate::plugin::{MetricKind, Plugin, ProbeSpec};
 
 /// Units that a metric's name may end in.
-pub const UNITS: [&str; 7] = ["seconds", "bytes", "ratio", "count", "total", "state", "days"];
+pub const UNITS: [&str; 8] = ["seconds", "bytes", "ratio", "count", "total", "state", "days", "celsius"];
 
 /// What is wrong with a descriptor's names: these stop the program at start.
 pub fn descriptor_problems(plugin: &Plugin) -> Vec<String> {

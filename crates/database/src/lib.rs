@@ -1,12 +1,13 @@
 //! What monitors of databases share, so that an operator meets the same words everywhere.
 //!
 //! `address` reads connection URLs, `tls` has the five modes of TLS, `classes` the error classes, `stages` times a
-//! login, `probe` is what all
-//! probes have in common, `queries` has custom queries, `text` makes statements fit to be shown, `delta` turns counters into ratios.
+//! login, `keep` holds a session from check to check, `probe` is what all probes have in common, `queries` has custom
+//! queries, `text` makes statements fit to be shown, `delta` turns counters into ratios.
 
 mod address;
 pub mod classes;
 mod delta;
+mod keep;
 mod probe;
 mod queries;
 mod stages;
@@ -15,6 +16,7 @@ mod tls;
 
 pub use address::{Address, AddressRules, Place};
 pub use delta::{Delta, Ratio};
+pub use keep::{Keep, Kept, Reusable};
 pub use probe::{Run, Step, Steps, Watched};
 pub use queries::{Cell, CustomQuery, FoundMetrics, Limits, QueryRules, check_queries, read_rows};
 pub use stages::Stages;

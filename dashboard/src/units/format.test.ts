@@ -51,6 +51,7 @@ describe('valueText', () => {
     [0, 'seconds', '0 s'],
     [39 * 86_400, 'seconds', '39 d'],
     [38.25, 'days', '38.3 d'],
+    [61.5, 'celsius', '61.5 °C'],
     [48_200, 'bytes', '47.1 KiB'],
     [1023.7, 'bytes', '1 KiB'],
     [0.253, 'ratio', '25.3 %'],

@@ -64,6 +64,8 @@ export function valueText(value: number | null | undefined, unit: string): strin
       return `${significant(value * 100)} %`;
     case 'percent':
       return `${significant(value)} %`;
+    case 'celsius':
+      return `${significant(value)} °C`;
     case 'days':
       return `${significant(value)} d`;
     case 'per_second':

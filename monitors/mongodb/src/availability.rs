@@ -2,7 +2,7 @@
 
 use bson::doc;
 use wise_core::{Failure, Labels, async_trait, common};
-use wise_database::classes;
+use wise_database::{Reusable, classes};
 
 use crate::config::{ExpectedRole, Watched};
 use crate::document::{number, text};

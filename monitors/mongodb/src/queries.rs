@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::{Bson, Document, doc};
 use serde_json::json;
 use wise_core::{Failure, async_trait};
-use wise_database::{Cell, CustomQuery, FoundMetrics, classes, read_rows};
+use wise_database::{Cell, CustomQuery, FoundMetrics, Reusable, classes, read_rows};
 
 use crate::collections::end_cursor;
 use crate::config::{MongoQuery, QUERIES, Watched};

@@ -1,6 +1,5 @@
 //! Logging in stage by stage, and running commands.
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +9,8 @@ use mongodb::options::{
     AuthMechanism, ClientOptions, Credential, ReadPreference, SelectionCriteria, ServerAddress,
     ServerMonitoringMode,
 };
-use tokio::sync::{Mutex, MutexGuard};
-use wise_core::{Failure, common};
-use wise_database::{Address, Place, Stages, TlsFiles, TlsMode, classes};
+use wise_core::{Failure, async_trait, common};
+use wise_database::{Address, Keep, Kept, Place, Reusable, Stages, TlsFiles, TlsMode, classes};
 use wise_net::{Certificate, Net};
 use zeroize::Zeroizing;
 
@@ -26,8 +24,6 @@ use crate::wire::{self, Message};
 pub(crate) const APPLICATION: &str = "wise-monitoring";
 /// Time that the server grants to a command of activity and replication.
 pub(crate) const COMMAND_LIMIT: Duration = Duration::from_secs(5);
-/// How long a probe waits for the kept session: while another one uses it, and until it answers.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// The driver asks for news from itself, through the gate; once an hour is as good as never.
 const HEARTBEAT: Duration = Duration::from_secs(3600);
 
@@ -55,7 +51,7 @@ pub(crate) struct Server {
     pub(crate) tls: TlsFiles,
     pub(crate) login: Option<Login>,
     /// The session that all probes but availability and custom queries use in turn.
-    kept: Mutex<Option<Session>>,
+    kept: Keep<Session>,
 }
 
 /// A server that has said what it is, and to which nobody has logged in yet.
@@ -82,7 +78,7 @@ pub(crate) struct Session {
 
 impl Server {
     pub(crate) fn new(net: Arc<Net>, address: Address, tls: TlsFiles, login: Option<Login>) -> Self {
-        Self { net, address, tls, login, kept: Mutex::default() }
+        Self { net, address, tls, login, kept: Keep::default() }
     }
 
     /// Connects and asks the server what it is, for which nobody has to log in.
@@ -206,55 +202,39 @@ impl Server {
         Ok(Some(self.enter(reached, limit, stages).await?))
     }
 
-    /// The kept session, or a new one; `None` for an arbiter. Logging in costs more than most probes: they wait for each
-    /// other for a moment before one logs in for itself. Give the session back with [`Kept::keep`]; dropped, it is closed.
+    /// The kept session, or a new one; `None` for an arbiter.
     ///
     /// # Errors
-    /// Which stage failed, and why.
+    /// Which stage of the login failed, and why.
     pub(crate) async fn kept(
         &self,
         limit: Duration,
         stages: &mut Stages,
-    ) -> Result<Option<Kept<'_>>, Failure> {
-        let mut slot = tokio::time::timeout(PATIENCE, self.kept.lock()).await.ok();
-        let known = slot.as_mut().and_then(|slot| slot.take()).filter(|session| session.gate.is_open());
-        if let Some(mut session) = known {
-            // It may be half-open, or the server was started again.
-            stages.begin("ping");
-            let ping = session.command("admin", doc! {"ping": 1});
-            if let Ok(Ok(_)) = tokio::time::timeout(PATIENCE, ping).await {
-                stages.end();
-                session.limit = limit;
-                return Ok(Some(Kept { session, slot }));
-            }
+    ) -> Result<Option<Kept<'_, Session>>, Failure> {
+        let mut kept =
+            self.kept.take(stages, async |stages: &mut Stages| self.login(limit, stages).await).await?;
+        if let Some(session) = &mut kept {
+            session.limit = limit;
         }
-        let session = self.login(limit, stages).await?;
-        Ok(session.map(|session| Kept { session, slot }))
+        Ok(kept)
     }
 }
 
-/// A session that is kept for the next check if all goes well.
-pub(crate) struct Kept<'a> {
-    session: Session,
-    /// `None` when another probe holds it.
-    slot: Option<MutexGuard<'a, Option<Session>>>,
-}
-
-impl Deref for Kept<'_> {
-    type Target = Session;
-
-    fn deref(&self) -> &Session {
-        &self.session
+#[async_trait]
+impl Reusable for Session {
+    fn is_open(&self) -> bool {
+        self.gate.is_open()
     }
-}
 
-impl Kept<'_> {
-    /// Keeps the session, or closes a surplus one.
-    pub(crate) async fn keep(self) {
-        match self.slot {
-            Some(mut slot) => *slot = Some(self.session),
-            None => self.session.close().await,
-        }
+    async fn answers(&mut self) -> bool {
+        self.command("admin", doc! {"ping": 1}).await.is_ok()
+    }
+
+    /// Ends the session, so that the server's log has no broken connection.
+    async fn close(self) {
+        let Self { client, gate, .. } = self;
+        drop(client);
+        gate.close().await;
     }
 }
 
@@ -303,13 +283,6 @@ impl Session {
     /// Whether a user of this monitor has to log in, and none is configured.
     pub(crate) fn wants_login(failure: &Failure, login: Option<&Login>) -> bool {
         login.is_none() && number(failure) == Some(UNAUTHORIZED)
-    }
-
-    /// Ends the session, so that the server's log has no broken connection.
-    pub(crate) async fn close(self) {
-        let Self { client, gate, .. } = self;
-        drop(client);
-        gate.close().await;
     }
 }
 

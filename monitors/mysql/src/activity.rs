@@ -59,7 +59,7 @@ impl Step<Watched> for Activity {
             run.note("longest_sessions", found);
         }
         run.stages.end();
-        run.watched.server.keep(session).await;
+        session.keep().await;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Availability: a fresh login, version and read_only, and SELECT 1.
 
 use wise_core::{Failure, async_trait};
-use wise_database::classes;
+use wise_database::{Reusable, classes};
 
 use crate::config::{ExpectedRole, Watched};
 use crate::metrics::availability as metrics;

@@ -195,6 +195,11 @@ impl Gate {
         self.allowance.grant(MOST_BYTES);
     }
 
+    /// Whether the connection to the server stands.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.task.is_finished()
+    }
+
     /// Why the connection to the server ended.
     pub(crate) fn failure(&self) -> Option<Failure> {
         self.failure.get().cloned()

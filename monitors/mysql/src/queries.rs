@@ -4,7 +4,7 @@ use mysql_async::consts::ColumnType;
 use mysql_async::prelude::Queryable;
 use serde_json::json;
 use wise_core::{Failure, async_trait};
-use wise_database::{Cell, CustomQuery, FoundMetrics, classes, read_rows};
+use wise_database::{Cell, CustomQuery, FoundMetrics, Reusable, classes, read_rows};
 
 use crate::config::{QUERIES, SqlQuery, Watched};
 use crate::session::{Session, closed, text};

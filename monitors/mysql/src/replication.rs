@@ -69,7 +69,7 @@ impl Step<Watched> for Replication {
             }
         }
         run.stages.end();
-        run.watched.server.keep(session).await;
+        session.keep().await;
         problems.into_iter().next().map_or(Ok(()), Err)
     }
 }

@@ -3,20 +3,23 @@
 //! The client library panics on some answers that no server should give: that is caught, and means another protocol.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Opts, OptsBuilder, Row as DriverRow, Value};
-use wise_core::{Failure, common};
-use wise_database::{Address, Place, Stages, TlsFiles, TlsMode};
+use wise_core::{Failure, async_trait, common};
+use wise_database::{Address, Keep, Kept, Place, Reusable, Stages, TlsFiles, TlsMode};
 use wise_net::Net;
 
 use crate::error::classify;
 use crate::gate::{self, Door, Gate, Stream, Tls};
 use crate::table::Table;
 use crate::wire::{self, Greeting};
+
+/// The server's own limit for a statement of a kept session.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
 
 /// The server that is watched, as its probes share it.
 #[derive(Debug)]
@@ -25,7 +28,7 @@ pub(crate) struct Server {
     pub(crate) address: Address,
     pub(crate) tls: TlsFiles,
     /// The session that activity and replication use in turn.
-    kept: Mutex<Option<Session>>,
+    kept: Keep<Session>,
 }
 
 /// What answers.
@@ -60,7 +63,7 @@ impl std::fmt::Debug for Session {
 
 impl Server {
     pub(crate) fn new(net: Arc<Net>, address: Address, tls: TlsFiles) -> Self {
-        Self { net, address, tls, kept: Mutex::default() }
+        Self { net, address, tls, kept: Keep::default() }
     }
 
     /// Logs in, and sets the limits of the session. `statement_limit` is the server's own limit for each statement.
@@ -164,26 +167,13 @@ impl Server {
         failure
     }
 
-    /// The kept session, or a new one. Give it back with [`Server::keep`] after success; dropped, it is closed.
-    pub(crate) async fn kept(&self, stages: &mut Stages) -> Result<Session, Failure> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut session) = kept {
-            // The library notices that the server has hung up only when it writes.
-            stages.begin("ping");
-            if session.ping().await {
-                stages.end();
-                return Ok(session);
-            }
-        }
-        self.login(None, Duration::from_secs(5), stages).await
-    }
-
-    /// Keeps a session for the next check; a surplus one is closed.
-    pub(crate) async fn keep(&self, session: Session) {
-        let surplus = self.kept.lock().unwrap_or_else(PoisonError::into_inner).replace(session);
-        if let Some(surplus) = surplus {
-            surplus.close().await;
-        }
+    /// The kept session, or a new one.
+    ///
+    /// # Errors
+    /// Which stage of the login failed, and why.
+    pub(crate) async fn kept(&self, stages: &mut Stages) -> Result<Kept<'_, Session>, Failure> {
+        let login = async |stages: &mut Stages| self.login(None, STATEMENT_LIMIT, stages).await.map(Some);
+        self.kept.take(stages, login).await?.ok_or_else(closed)
     }
 }
 
@@ -209,13 +199,6 @@ impl Session {
             // An older or compatible server may not know all of them: our own deadline holds anyhow.
             Err(failure) if failure.code.as_deref() == Some("1193") => Ok(()),
             Err(failure) => Err(failure),
-        }
-    }
-
-    async fn ping(&mut self) -> bool {
-        match self.conn() {
-            Some(conn) => conn.ping().await.is_ok(),
-            None => false,
         }
     }
 
@@ -254,9 +237,23 @@ impl Session {
         let is_cut = !matches!(error, Error::Server(_));
         self.gate.failure().filter(|_| is_cut).unwrap_or_else(|| classify(error))
     }
+}
+
+#[async_trait]
+impl Reusable for Session {
+    fn is_open(&self) -> bool {
+        self.conn.is_some() && self.gate.is_open()
+    }
+
+    async fn answers(&mut self) -> bool {
+        match self.conn() {
+            Some(conn) => conn.ping().await.is_ok(),
+            None => false,
+        }
+    }
 
     /// Says goodbye, so that the server counts no broken session.
-    pub(crate) async fn close(mut self) {
+    async fn close(mut self) {
         if let Some(conn) = self.conn.take() {
             // What it writes goes to the gate, which always reads.
             conn.disconnect().await.ok();

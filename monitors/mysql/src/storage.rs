@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wise_core::{Absent, Failure, GrowthTracker, Labels, Reading, ReadingValue, async_trait};
+use wise_database::Reusable;
 
 use crate::activity::missing;
 use crate::config::Watched;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use wise_core::{Failure, async_trait};
-use wise_database::classes;
+use wise_database::{Reusable, classes};
 
 use crate::config::{ExpectedRole, Watched};
 use crate::metrics::availability as metrics;

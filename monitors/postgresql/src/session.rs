@@ -1,16 +1,14 @@
 //! Logging in stage by stage, and running statements.
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
-use wise_core::{Failure, common};
-use wise_database::{Address, Place, Stages, TlsFiles, TlsMode};
+use wise_core::{Failure, async_trait, common};
+use wise_database::{Address, Keep, Kept, Place, Reusable, Stages, TlsFiles, TlsMode};
 use wise_net::{Allowance, Bounded, Certificate, Net};
 
 use crate::error::classify;
@@ -22,8 +20,6 @@ pub(crate) const APPLICATION: &str = "wise-monitoring";
 const MOST_BYTES: u64 = 32 * 1024 * 1024;
 /// The server's own limit for a statement of a kept session.
 pub(crate) const STATEMENT_LIMIT: Duration = Duration::from_secs(5);
-/// How long a probe waits for the kept session: while another one uses it, and until it answers.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait for the end of a session that was told to end.
 const GOODBYE: Duration = Duration::from_millis(500);
 /// The request for TLS: length 8, code 80877103 (PostgreSQL documentation, "Message Formats").
@@ -39,7 +35,7 @@ pub(crate) struct Server {
     pub(crate) address: Address,
     pub(crate) tls: TlsFiles,
     /// The session that all probes but availability and custom queries use in turn.
-    kept: Mutex<Option<Session>>,
+    kept: Keep<Session>,
 }
 
 /// A session. Its socket closes when it is dropped.
@@ -67,7 +63,7 @@ impl Drop for Session {
 
 impl Server {
     pub(crate) fn new(net: Arc<Net>, address: Address, tls: TlsFiles) -> Self {
-        Self { net, address, tls, kept: Mutex::default() }
+        Self { net, address, tls, kept: Keep::default() }
     }
 
     /// Logs in. `statement_timeout` is the server's own limit for each statement; ours is the caller's deadline.
@@ -194,60 +190,34 @@ impl Server {
         if is_file { path.to_owned() } else { format!("{}/.s.PGSQL.{port}", path.trim_end_matches('/')) }
     }
 
-    /// The kept session, or a new one. Logging in costs more than most probes: they wait for each other for a moment
-    /// before one logs in for itself. Give the session back with [`Kept::keep`] after success; dropped, it is closed.
-    pub(crate) async fn kept(&self, stages: &mut Stages) -> Result<Kept<'_>, Failure> {
-        let mut slot = tokio::time::timeout(PATIENCE, self.kept.lock()).await.ok();
-        let known = slot.as_mut().and_then(|slot| slot.take()).filter(Session::is_open);
-        if let Some(session) = known {
-            // It may be half-open, or the server was started again.
-            stages.begin("ping");
-            if let Ok(Ok(_)) = tokio::time::timeout(PATIENCE, session.run("")).await {
-                stages.end();
-                return Ok(Kept { session, slot });
-            }
-        }
-        let session = self.login(None, STATEMENT_LIMIT, stages).await?;
-        Ok(Kept { session, slot })
+    /// The kept session, or a new one.
+    ///
+    /// # Errors
+    /// Which stage of the login failed, and why.
+    pub(crate) async fn kept(&self, stages: &mut Stages) -> Result<Kept<'_, Session>, Failure> {
+        let login = async |stages: &mut Stages| self.login(None, STATEMENT_LIMIT, stages).await.map(Some);
+        self.kept.take(stages, login).await?.ok_or_else(closed)
     }
 }
 
-/// A session that is kept for the next check if all goes well.
-pub(crate) struct Kept<'a> {
-    session: Session,
-    /// `None` when another probe holds it.
-    slot: Option<MutexGuard<'a, Option<Session>>>,
-}
-
-impl Deref for Kept<'_> {
-    type Target = Session;
-
-    fn deref(&self) -> &Session {
-        &self.session
-    }
-}
-
-impl Kept<'_> {
-    /// Keeps the session, or closes a surplus one.
-    pub(crate) async fn keep(self) {
-        match self.slot {
-            Some(mut slot) => *slot = Some(self.session),
-            None => self.session.close().await,
-        }
-    }
-}
-
-impl Session {
+#[async_trait]
+impl Reusable for Session {
     fn is_open(&self) -> bool {
         self.client.as_ref().is_some_and(|client| !client.is_closed())
     }
 
+    async fn answers(&mut self) -> bool {
+        self.run("").await.is_ok()
+    }
+
     /// Says goodbye, so that the server's log has no broken connection.
-    pub(crate) async fn close(mut self) {
+    async fn close(mut self) {
         self.client = None;
         tokio::time::timeout(GOODBYE, &mut self.driver).await.ok();
     }
+}
 
+impl Session {
     /// Sets the server's own limit for each statement.
     ///
     /// # Errors
@@ -282,10 +252,12 @@ impl Session {
     /// # Errors
     /// The session is closed.
     pub(crate) fn client(&self) -> Result<&Client, Failure> {
-        self.client
-            .as_ref()
-            .ok_or_else(|| Failure::new(&common::RESET, "the session is closed").code("closed"))
+        self.client.as_ref().ok_or_else(closed)
     }
+}
+
+fn closed() -> Failure {
+    Failure::new(&common::RESET, "the session is closed").code("closed")
 }
 
 fn too_much() -> Failure {

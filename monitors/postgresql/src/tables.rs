@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wise_core::{Absent, Failure, GrowthTracker, Labels, Past, Reading};
-use wise_database::{Stages, classes};
+use wise_database::{Reusable, Stages, classes};
 
 use crate::Run;
 use crate::metrics::storage as metrics;

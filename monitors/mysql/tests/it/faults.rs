@@ -93,9 +93,15 @@ async fn a_frozen_server_costs_a_deadline_and_leaves_nothing_behind() {
     assert_eq!(watch.check_within("activity", SOON).await.failure, None);
     let before = tasks();
     server.service.freeze();
-    for (probe, code) in [("availability", "handshake"), ("activity", "ping"), ("storage", "handshake")] {
-        let (class, found, message) = watch.failure(probe, SHORT).await;
-        assert_eq!((class.as_str(), found.as_str()), ("timeout", code), "{probe}: {message}");
+    for (probe, codes) in [
+        ("availability", &["handshake"][..]),
+        // The kept session is given up after a second, which is all the time there is here.
+        ("activity", &["ping", "connect", "handshake"]),
+        ("storage", &["handshake"]),
+    ] {
+        let (class, code, message) = watch.failure(probe, SHORT).await;
+        assert_eq!(class, "timeout", "{probe}: {message}");
+        assert!(codes.contains(&code.as_str()), "{probe}: {code}: {message}");
     }
     no_more_tasks_than(before).await;
     server.service.thaw();

@@ -1,0 +1,209 @@
+//! From a check that has ended, or was never made, to a verdict.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+use wise_core::{CheckRecord, Failure, MonitorId, Report, Status, Timestamp, Transition, common};
+
+use super::{Done, Kind, Shard, SlotState, Tick};
+use crate::run::CheckOutcome;
+use crate::schedule::back_off;
+use crate::task::{Ended, Fate, blame_stall};
+
+impl Shard {
+    pub(super) fn joined(&mut self, done: Result<Done, tokio::task::JoinError>) {
+        match done {
+            Ok(done) => self.ended(done),
+            // Panics of probes are caught inside the task; this is one of ours.
+            Err(error) => tracing::error!("a check's task failed: {error}"),
+        }
+    }
+
+    pub(super) fn ended(&mut self, done: Done) {
+        let Done { id, slot: index, generation, mut ended, started, timeout, lag_before, kind, _pass } = done;
+        self.stats.ended.fetch_add(1, Ordering::Relaxed);
+        self.stats.in_flight.fetch_sub(1, Ordering::Relaxed);
+        match ended.fate {
+            Fate::Orderly => {}
+            Fate::Panicked => {
+                self.stats.panics.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(monitor.id = %id, "a probe of monitor {id} panicked");
+            }
+            Fate::Overstayed => {
+                self.stats.overstayed.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(monitor.id = %id, "a probe of monitor {id} did not keep its deadline");
+            }
+        }
+        blame_stall(&mut ended.report, self.lag.saturating_sub(lag_before), timeout);
+        let is_scheduled = matches!(kind, Kind::Scheduled);
+        if is_scheduled {
+            self.scheduled_running -= 1;
+        }
+        if let Kind::TryOut(probe, reply) = kind {
+            let record = try_out_record(id, probe, started, ended);
+            // The asker may have gone.
+            reply.send(CheckOutcome { record }).ok();
+            return;
+        }
+        // A monitor that was removed or changed while its check ran wants nothing of the outcome.
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.generation == generation) else {
+            return;
+        };
+        let evaluation = entry.engine.apply(index, &ended.report, started);
+        let slot = &mut entry.slots[index];
+        let failure_key =
+            ended.report.failure.as_ref().map(|f| (f.class.name, f.code.as_deref().map(str::to_owned)));
+        let is_news = failure_key != slot.last_failure;
+        slot.last_failure = failure_key;
+        let now = Instant::now();
+        if is_scheduled {
+            slot.probe = ended.probe.take();
+            slot.final_failures = if evaluation.back_off { slot.final_failures + 1 } else { 0 };
+            let final_failures = slot.final_failures;
+            let retry = entry.definition.spec.retry_interval.filter(|_| evaluation.retry).map(|d| d.0);
+            self.after_scheduled(id, index, now, final_failures, retry);
+        }
+        let Some(entry) = self.entries.get(&id) else { return };
+        let next = entry.slots[index].due.saturating_duration_since(now);
+        let manual = match kind {
+            Kind::ByHand(reply) => Some(reply),
+            Kind::Scheduled | Kind::TryOut(..) => None,
+        };
+        let changed = evaluation.changed_from.is_some();
+        let evidence = ended.report.evidence.take().map(Arc::new);
+        let keep = is_news || changed || manual.is_some();
+        let record = CheckRecord {
+            monitor: id,
+            probe: entry.slots[index].schedule.probe.name,
+            time: started,
+            duration: ended.took,
+            status: entry.engine.status(),
+            down: entry.engine.down(),
+            failure: ended.report.failure,
+            evidence: evidence.clone().filter(|_| keep),
+            readings: ended.report.readings,
+            facts: ended.report.facts,
+            next: Some(self.clock.now().plus(next)),
+            reason: entry.engine.reason().cloned(),
+        };
+        if let Some(from) = evaluation.changed_from {
+            let transition = Transition {
+                monitor: id,
+                time: started,
+                from: Some(from),
+                to: record.status,
+                down: record.down,
+                reason: entry.engine.reason().cloned(),
+                evidence,
+            };
+            self.push_transition(transition);
+        }
+        if let Some(reply) = manual {
+            reply.send(CheckOutcome { record: record.clone() }).ok();
+        }
+        self.push_record(record, now);
+    }
+
+    /// Decides when a slot runs next, after a check that was scheduled.
+    pub(super) fn after_scheduled(
+        &mut self,
+        id: MonitorId,
+        index: usize,
+        now: Instant,
+        final_failures: u32,
+        retry: Option<Duration>,
+    ) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let slot = &mut entry.slots[index];
+        let overrun = slot.state == SlotState::Running(true);
+        slot.state = SlotState::Scheduled;
+        let (interval, generation) = (slot.schedule.interval, entry.generation);
+        if final_failures > 0 {
+            slot.due = now + back_off(interval, final_failures);
+            slot.regular = slot.due;
+            self.ticks.push(Reverse(Tick { due: slot.due, id, slot: index, generation }));
+        } else if overrun {
+            // Its tick has come while the check before ran.
+            if now < slot.due + interval {
+                slot.state = SlotState::Waiting;
+                self.waiting.push_back((id, index, generation));
+                self.stats.waiting.fetch_add(1, Ordering::Relaxed);
+            } else {
+                let text = "the check before was still running a whole interval later";
+                self.dropped(id, index, Failure::new(&common::DROPPED_TICK, text).code("overrun"));
+                self.schedule_next(id, index, now, true);
+            }
+        } else if let Some(retry) = retry
+            && now + retry < slot.due
+        {
+            // The regular tick stays on the heap and is ignored: the slot's due time no longer matches it.
+            slot.due = now + retry;
+            self.ticks.push(Reverse(Tick { due: slot.due, id, slot: index, generation }));
+        }
+    }
+
+    /// Marks a check that was never made.
+    pub(super) fn dropped(&mut self, id: MonitorId, index: usize, failure: Failure) {
+        let time = self.clock.now();
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let report = Report::failed(failure);
+        let evaluation = entry.engine.apply(index, &report, time);
+        let record = CheckRecord {
+            monitor: id,
+            probe: entry.slots[index].schedule.probe.name,
+            time,
+            duration: Duration::ZERO,
+            status: entry.engine.status(),
+            down: entry.engine.down(),
+            failure: report.failure,
+            evidence: None,
+            readings: Vec::new(),
+            facts: Vec::new(),
+            next: None,
+            reason: entry.engine.reason().cloned(),
+        };
+        if let Some(from) = evaluation.changed_from {
+            let reason = entry.engine.reason().cloned();
+            let (to, down) = (record.status, record.down);
+            self.push_transition(Transition {
+                monitor: id,
+                time,
+                from: Some(from),
+                to,
+                down,
+                reason,
+                evidence: None,
+            });
+        }
+        self.push_record(record, Instant::now());
+    }
+}
+
+/// The record of a check that belongs to no monitor: its status is what this check alone says.
+fn try_out_record(id: MonitorId, probe: &'static str, started: Timestamp, ended: Ended) -> CheckRecord {
+    let fault = ended.report.failure.as_ref().map(|failure| failure.class.fault);
+    let status = match fault {
+        None => Status::Healthy,
+        Some(wise_core::Fault::Target) => Status::Unhealthy,
+        Some(wise_core::Fault::Own) => Status::Unknown,
+    };
+    let evidence: Option<Arc<Value>> = ended.report.evidence.map(Arc::new);
+    CheckRecord {
+        monitor: id,
+        probe,
+        time: started,
+        duration: ended.took,
+        status,
+        down: status == Status::Unhealthy,
+        failure: ended.report.failure,
+        evidence,
+        readings: ended.report.readings,
+        facts: ended.report.facts,
+        next: None,
+        reason: None,
+    }
+}
