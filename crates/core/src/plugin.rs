@@ -40,7 +40,7 @@ pub struct MetricSpec {
     pub name: &'static str,
     /// Title for charts.
     pub title: &'static str,
-    /// Unit, the last word of the name: seconds, bytes, ratio, count, total, state or days.
+    /// Unit, the last word of the name: seconds, bytes, ratio, count, total, state, days or celsius.
     pub unit: &'static str,
     /// One sentence: what it is and where it comes from.
     pub help: &'static str,
