@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: what a check costs, with the real binary against a local nginx; and `cargo xtask bench monitors`:
-//! what the other kinds cost beside the exporters that others use.
+//! what the other kinds cost beside the exporters that others use; `cargo xtask bench store`: what history costs.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -27,6 +27,12 @@ pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
         let binary = target().join("dist/wise-monitoring");
         let arguments = ["run", "--locked", "-p", "wise-e2e", "--example", "compare"];
         return run(command("cargo", &arguments).env("WISE_BINARY", binary));
+    }
+    if arguments.first().is_some_and(|first| first == "store") {
+        setup::for_comparison()?;
+        let fixed = ["run", "--locked", "--release", "-p", "wise-storage", "--example", "store_bench", "--"];
+        let all: Vec<&str> = fixed.into_iter().chain(arguments[1..].iter().map(String::as_str)).collect();
+        return run(&mut command("cargo", &all));
     }
     setup::for_tests()?;
     build_dist()?;

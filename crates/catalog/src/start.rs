@@ -13,7 +13,7 @@ use wise_core::{
 use wise_orchestrator::{Restored, StartMode};
 use wise_storage::ports::LastState;
 use wise_storage::{
-    Aggregate, BEATS, BUCKET_SECONDS, HistoryQuery, ResultQuery, StoreError, UptimeState, Verdicts,
+    Aggregate, BEATS, BUCKET_SECONDS, QueryPlan, ResultQuery, StoreError, UptimeState, Verdicts,
 };
 
 use crate::catalog::{Catalog, open_secrets};
@@ -139,9 +139,8 @@ impl Catalog {
             failed: false,
             limit: BEATS * 60,
         })?;
-        let metric = plugin.headline.to_owned();
-        let query = HistoryQuery { monitor: id, metric, from, to, points: BEATS, aggregate: Aggregate::Avg };
-        let series = self.parts.store.history(&query)?;
+        let plan = QueryPlan::of(id, plugin.headline, (from, to), BEATS, Aggregate::Avg);
+        let series = self.parts.store.answer(&plan)?.series;
         let mut beats: Vec<_> = results
             .iter()
             .rev()

@@ -152,6 +152,14 @@ impl MetricRef {
             Self::Found(_) => None,
         }
     }
+
+    /// Whether quantiles are kept over long ranges.
+    pub fn sketch(&self) -> bool {
+        match self {
+            Self::Declared(spec) => spec.sketch,
+            Self::Found(_) => false,
+        }
+    }
 }
 
 /// One measurement of a check.

@@ -80,7 +80,7 @@ pub(crate) fn compose(settings: &Settings, environment: &Environment) -> anyhow:
     let folder = settings.folder()?;
     let options = SqliteOptions {
         folder: folder.clone(),
-        retention: settings.storage.retention.0,
+        retention: settings.storage.retention(),
         head_bytes: settings.storage.head_bytes,
         location: settings.checks.location.clone(),
         worker: worker.clone(),

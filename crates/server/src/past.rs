@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wise_core::{Clock, Labels, MonitorId, PastReadings, PastSeries, Timestamp, async_trait};
 use wise_storage::ports::HistoryStore;
-use wise_storage::{Aggregate, HistoryQuery};
+use wise_storage::{Aggregate, QueryPlan};
 
 /// Reads the store.
 pub(crate) struct FromStore<S: ?Sized> {
@@ -30,23 +30,16 @@ impl<S: HistoryStore + ?Sized + 'static> PastReadings for FromStore<S> {
     ) -> Vec<PastSeries> {
         let to = self.clock.now();
         let points = (to.since(since).as_secs() / step.as_secs().max(1)) as usize;
-        let query = HistoryQuery {
-            monitor,
-            metric: metric.to_owned(),
-            from: since,
-            to,
-            points: points.max(1),
-            aggregate: Aggregate::Last,
-        };
+        let plan = QueryPlan::of(monitor, metric, (since, to), points.max(1), Aggregate::Last);
         let store = self.store.clone();
         // Without its past a forecast comes later: that is no reason to fail a check.
-        let Ok(Ok(found)) = tokio::task::spawn_blocking(move || store.history(&query)).await else {
+        let Ok(Ok(found)) = tokio::task::spawn_blocking(move || store.answer(&plan)).await else {
             return Vec::new();
         };
         let time = |seconds: f64| Timestamp::from_micros((seconds * 1e6) as i64);
         let series = |labels: Vec<(String, String)>, points: Vec<(f64, f64)>| {
             (Labels::new(labels), points.into_iter().map(|(at, value)| (time(at), value)).collect())
         };
-        found.into_iter().map(|one| series(one.labels, one.points)).collect()
+        found.series.into_iter().map(|one| series(one.labels, one.points)).collect()
     }
 }

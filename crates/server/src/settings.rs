@@ -61,8 +61,16 @@ pub(crate) struct Server {
 pub(crate) struct Storage {
     /// The store: sqlite://FOLDER.
     pub(crate) url: String,
-    /// How long single results are kept.
+    /// How long samples and single results are kept.
     pub(crate) retention: HumanDuration,
+    /// How long rollups of five minutes are kept.
+    pub(crate) retention_5m: HumanDuration,
+    /// How long rollups of an hour are kept.
+    pub(crate) retention_1h: HumanDuration,
+    /// How long rollups of a day are kept.
+    pub(crate) retention_1d: HumanDuration,
+    /// Bytes of history at most; when there is more, the oldest goes before its time. 0 for no limit.
+    pub(crate) max_bytes: u64,
     /// Memory for results that are not compressed yet, in bytes.
     pub(crate) head_bytes: usize,
 }
@@ -148,11 +156,28 @@ impl Default for Server {
     }
 }
 
+impl Storage {
+    /// How long history is kept.
+    pub(crate) fn retention(&self) -> wise_storage::Retention {
+        wise_storage::Retention {
+            raw: self.retention.0,
+            five_minutes: self.retention_5m.0,
+            hours: self.retention_1h.0,
+            days: self.retention_1d.0,
+            max_bytes: Some(self.max_bytes).filter(|bytes| *bytes > 0),
+        }
+    }
+}
+
 impl Default for Storage {
     fn default() -> Self {
         Self {
             url: "sqlite://./data".to_owned(),
             retention: HumanDuration::from_secs(7 * 86_400),
+            retention_5m: HumanDuration::from_secs(30 * 86_400),
+            retention_1h: HumanDuration::from_secs(365 * 86_400),
+            retention_1d: HumanDuration::from_secs(5 * 365 * 86_400),
+            max_bytes: 0,
             head_bytes: 12 * 1024 * 1024,
         }
     }
@@ -323,11 +348,16 @@ impl Settings {
                 bail!("log.level: `{part}` is none of {}", LEVELS.join(", "));
             }
         }
-        if self.storage.retention.0 < std::time::Duration::from_secs(86_400) {
-            bail!(
-                "storage.retention: `{}` is shorter than 1d, and whole days are removed",
-                self.storage.retention
-            );
+        let storage = &self.storage;
+        for (name, value) in [
+            ("retention", storage.retention),
+            ("retention_5m", storage.retention_5m),
+            ("retention_1h", storage.retention_1h),
+            ("retention_1d", storage.retention_1d),
+        ] {
+            if value.0 < std::time::Duration::from_secs(86_400) {
+                bail!("storage.{name}: `{value}` is shorter than 1d, and whole days are removed");
+            }
         }
         if self.server.workers == 0 {
             bail!("server.workers must be above 0");

@@ -9,6 +9,8 @@ mod overview;
 pub mod ports;
 mod query;
 mod recorder;
+mod retention;
+pub mod rollup;
 mod seal;
 mod sqlite;
 mod uptime;
@@ -17,8 +19,12 @@ pub use error::StoreError;
 pub use overview::{
     BEATS, BUCKET_SECONDS, Counts, LastReadings, Overview, OverviewDelta, OverviewItem, OverviewSnapshot,
 };
-pub use query::{Aggregate, HistoryQuery, HistorySeries, ResultQuery, StoredResult};
+pub use query::{
+    Aggregate, Answer, AnswerSeries, Grouping, Matcher, Piece, QueryPlan, Resolution, ResultQuery,
+    SeriesPieces, StoredResult, answer,
+};
 pub use recorder::{Listener, Published, Recorder, RecorderState, StoredTransition, Verdicts};
+pub use retention::Retention;
 pub use seal::{KeySource, Sealer};
 pub use sqlite::{SqliteOptions, SqliteStore, read_definitions};
 pub use uptime::{Uptime, UptimeState, uptime};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use wise_core::{CheckRecord, MonitorDefinition, MonitorId, Reason, Status, Timestamp, Transition};
 
 use crate::error::StoreError;
-use crate::query::{HistoryQuery, HistorySeries, ResultQuery, StoredResult};
+use crate::query::{Answer, QueryPlan, ResultQuery, StoredResult};
 
 /// Definitions. Their settings come in and go out sealed.
 pub trait DefinitionStore: Send + Sync {
@@ -132,7 +132,7 @@ pub trait HistoryStore: Send + Sync {
     ///
     /// # Errors
     /// The store cannot be read.
-    fn history(&self, query: &HistoryQuery) -> Result<Vec<HistorySeries>, StoreError>;
+    fn answer(&self, plan: &QueryPlan) -> Result<Answer, StoreError>;
 
     /// Checks, newest first.
     ///

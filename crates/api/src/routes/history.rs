@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use wise_catalog::{Catalog, CatalogEntry};
 use wise_core::{Clock, FieldError, HumanDuration, MonitorId, Timestamp};
 use wise_storage::ports::Store;
-use wise_storage::{Aggregate, HistoryQuery, ResultQuery, StoreError, UptimeState, uptime};
+use wise_storage::{Aggregate, QueryPlan, ResultQuery, StoreError, UptimeState, uptime};
 
 use super::{blocking, monitor_id};
 use crate::access::{Access, permission::MonitorsRead};
@@ -34,7 +34,8 @@ pub(crate) struct HistoryParams {
     to: Option<String>,
     /// Points a series at most, 1 to 10000. Default: 300.
     points: Option<usize>,
-    /// How points are merged: avg, min, max, sum, last, count, or p50 to p99. Default: avg.
+    /// How points are merged: avg, min, max, sum, last, count, stddev, median, rate, increase, or p50 to p99. Default:
+    /// avg.
     aggregate: Option<String>,
 }
 
@@ -145,8 +146,7 @@ pub(crate) async fn show_history(
     let malformed = |error| Problem::field(Kind::Malformed, error);
     let aggregate = params.aggregate.as_deref().map(|name| {
         let error = FieldError::new("aggregate", "there is no such aggregate").value(name);
-        Aggregate::from_name(name)
-            .ok_or_else(|| error.cure("use avg, min, max, sum, last, count, or p50 to p99"))
+        Aggregate::from_name(name).ok_or_else(|| error.cure(format!("use {}", Aggregate::NAMES)))
     });
     let aggregate = aggregate.transpose().map_err(malformed)?.unwrap_or_default();
     let points = params.points.unwrap_or(300);
@@ -174,25 +174,20 @@ pub(crate) async fn show_history(
         let declared = plugin.and_then(|plugin| plugin.metric(name)).map(|metric| metric.unit.to_owned());
         declared.unwrap_or_else(|| name.rsplit(['_', '.']).next().unwrap_or_default().to_owned())
     };
-    let queries: Vec<HistoryQuery> = names
-        .iter()
-        .map(|metric| HistoryQuery { monitor: id, metric: metric.clone(), from, to, points, aggregate })
-        .collect();
-    let found = blocking(move || {
-        queries
-            .iter()
-            .map(|query| store.history(query).map(|series| (query.step_micros(), series)))
-            .collect::<Result<Vec<_>, StoreError>>()
-    })
-    .await?;
+    let plans: Vec<QueryPlan> =
+        names.iter().map(|metric| QueryPlan::of(id, metric, (from, to), points, aggregate)).collect();
+    let found =
+        blocking(move || plans.iter().map(|plan| store.answer(plan)).collect::<Result<Vec<_>, StoreError>>())
+            .await?;
     let mut views: Vec<HistoryView> = names
         .iter()
         .zip(found)
-        .map(|(name, (step, series))| HistoryView {
+        .map(|(name, answer)| HistoryView {
             metric: name.clone(),
             unit: unit(name),
-            step_seconds: step as f64 / 1e6,
-            series: series
+            step_seconds: answer.step.as_secs_f64(),
+            series: answer
+                .series
                 .into_iter()
                 .map(|series| {
                     let labels: serde_json::Map<_, _> =

@@ -1,7 +1,8 @@
 //! The sealed format: the checks of one probe over some time, as compressed columns.
 //!
-//! Format 1 is a postcard record of pco columns (<https://docs.rs/pco>), one time column for all. Values of metrics
-//! that declare a resolution are whole multiples of it, which compress far better than floats.
+//! A chunk is a postcard record of pco columns (<https://docs.rs/pco>), one time column for all. Values of metrics that
+//! declare a resolution are whole multiples of it, which compress far better than floats. Format 2 keeps times in
+//! milliseconds where they are whole ones, and durations to one in 256; format 1 kept both to the microsecond.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +10,35 @@ use pco::ChunkConfig;
 use pco::standalone::{simple_compress, simple_decompress};
 
 use super::head::Columns;
+use super::minifloat::{lengthen, shorten};
 
-/// Formats that can be read.
-const FORMAT: u8 = 1;
-/// More effort buys little on chunks this small.
-const LEVEL: usize = 4;
+/// The format that is written.
+const FORMAT: u8 = 2;
+const MICROS_A_MILLI: i64 = 1000;
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct StoredOne<'a> {
+    format: u8,
+    #[serde(borrow)]
+    times: &'a [u8],
+    #[serde(borrow)]
+    durations: &'a [u8],
+    #[serde(borrow)]
+    statuses: &'a [u8],
+    #[serde(borrow)]
+    failures: &'a [u8],
+    #[serde(borrow)]
+    values: Vec<StoredValues<'a>>,
+}
 
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Stored<'a> {
     format: u8,
+    /// Microseconds of a step of `times`.
+    unit: i64,
     #[serde(borrow)]
     times: &'a [u8],
+    /// Codes of `minifloat`.
     #[serde(borrow)]
     durations: &'a [u8],
     #[serde(borrow)]
@@ -42,13 +61,38 @@ struct StoredValues<'a> {
     data: &'a [u8],
 }
 
+/// How hard to try.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Effort {
+    /// For chunks that are made again at the end of the day.
+    Quick,
+    /// For chunks that stay.
+    Thorough,
+}
+
+impl Effort {
+    fn config(self) -> ChunkConfig {
+        ChunkConfig::default().with_compression_level(match self {
+            Self::Quick => 4,
+            Self::Thorough => 8,
+        })
+    }
+}
+
 /// Compresses columns that are in order of time. `resolution` tells the step of a series.
-pub(super) fn encode(columns: &Columns, resolution: impl Fn(u32) -> Option<f64>) -> Result<Vec<u8>, String> {
-    let config = ChunkConfig::default().with_compression_level(LEVEL);
+pub(super) fn encode(
+    columns: &Columns,
+    resolution: impl Fn(u32) -> Option<f64>,
+    effort: Effort,
+) -> Result<Vec<u8>, String> {
+    let config = effort.config();
     let error = |error: pco::errors::PcoError| error.to_string();
     let statuses: Vec<u16> = columns.statuses.iter().map(|status| u16::from(*status)).collect();
-    let times = simple_compress(&columns.times, &config).map_err(error)?;
-    let durations = simple_compress(&columns.durations, &config).map_err(error)?;
+    let unit = if columns.times.iter().all(|time| time % MICROS_A_MILLI == 0) { MICROS_A_MILLI } else { 1 };
+    let times: Vec<i64> = columns.times.iter().map(|time| time / unit).collect();
+    let times = simple_compress(&times, &config).map_err(error)?;
+    let durations: Vec<u32> = columns.durations.iter().map(|duration| shorten(*duration)).collect();
+    let durations = simple_compress(&durations, &config).map_err(error)?;
     let statuses = simple_compress(&statuses, &config).map_err(error)?;
     let failures = simple_compress(&columns.failures, &config).map_err(error)?;
     let mut parts = Vec::with_capacity(columns.values.len());
@@ -83,6 +127,7 @@ pub(super) fn encode(columns: &Columns, resolution: impl Fn(u32) -> Option<f64>)
         .collect();
     let stored = Stored {
         format: FORMAT,
+        unit,
         times: &times,
         durations: &durations,
         statuses: &statuses,
@@ -104,36 +149,67 @@ pub(super) type Points = (Vec<i64>, Vec<f64>);
 pub(super) fn decode_series(blob: &[u8], series: u32) -> Result<Option<Points>, String> {
     let stored = read(blob)?;
     let Some(values) = stored.values.iter().find(|values| values.series == series) else { return Ok(None) };
-    let times: Vec<i64> = simple_decompress(stored.times).map_err(|error| error.to_string())?;
+    let times = stored.times()?;
     let column = column(values, times.len())?;
     Ok(Some((times, column)))
 }
 
 /// Reads everything but the values.
 pub(super) fn decode_results(blob: &[u8]) -> Result<Columns, String> {
+    read(blob)?.results()
+}
+
+/// Reads everything.
+pub(super) fn decode(blob: &[u8]) -> Result<Columns, String> {
     let stored = read(blob)?;
-    let error = |error: pco::errors::PcoError| error.to_string();
-    let statuses: Vec<u16> = simple_decompress(stored.statuses).map_err(error)?;
-    let columns = Columns {
-        times: simple_decompress(stored.times).map_err(error)?,
-        durations: simple_decompress(stored.durations).map_err(error)?,
-        statuses: statuses.into_iter().map(|status| u8::try_from(status).unwrap_or(u8::MAX)).collect(),
-        failures: simple_decompress(stored.failures).map_err(error)?,
-        values: BTreeMap::new(),
-    };
-    let length = columns.times.len();
-    if columns.durations.len() != length
-        || columns.statuses.len() != length
-        || columns.failures.len() != length
-    {
-        return Err("columns of different lengths".to_owned());
+    let mut columns = stored.results()?;
+    for values in &stored.values {
+        columns.values.insert(values.series, column(values, columns.times.len())?);
     }
     Ok(columns)
 }
 
+impl Stored<'_> {
+    fn times(&self) -> Result<Vec<i64>, String> {
+        let mut times: Vec<i64> = simple_decompress(self.times).map_err(|error| error.to_string())?;
+        times.iter_mut().for_each(|time| *time = time.saturating_mul(self.unit));
+        Ok(times)
+    }
+
+    fn results(&self) -> Result<Columns, String> {
+        let error = |error: pco::errors::PcoError| error.to_string();
+        let statuses: Vec<u16> = simple_decompress(self.statuses).map_err(error)?;
+        let mut durations: Vec<u32> = simple_decompress(self.durations).map_err(error)?;
+        if self.format == FORMAT {
+            durations.iter_mut().for_each(|duration| *duration = lengthen(*duration));
+        }
+        let columns = Columns {
+            times: self.times()?,
+            durations,
+            statuses: statuses.into_iter().map(|status| u8::try_from(status).unwrap_or(u8::MAX)).collect(),
+            failures: simple_decompress(self.failures).map_err(error)?,
+            values: BTreeMap::new(),
+        };
+        let length = columns.times.len();
+        if columns.durations.len() != length
+            || columns.statuses.len() != length
+            || columns.failures.len() != length
+        {
+            return Err("columns of different lengths".to_owned());
+        }
+        Ok(columns)
+    }
+}
+
 fn read(blob: &[u8]) -> Result<Stored<'_>, String> {
+    let error = |error: postcard::Error| error.to_string();
     match blob.first() {
-        Some(&FORMAT) => postcard::from_bytes(blob).map_err(|error| error.to_string()),
+        Some(&FORMAT) => postcard::from_bytes(blob).map_err(error),
+        Some(1) => {
+            let old: StoredOne<'_> = postcard::from_bytes(blob).map_err(error)?;
+            let StoredOne { format, times, durations, statuses, failures, values } = old;
+            Ok(Stored { format, unit: 1, times, durations, statuses, failures, values })
+        }
         Some(other) => Err(format!("chunk format {other} is not known here")),
         None => Err("an empty chunk".to_owned()),
     }
@@ -172,11 +248,10 @@ fn column(stored: &StoredValues<'_>, length: usize) -> Result<Vec<f64>, String> 
 mod tests {
     use super::*;
 
-    #[test]
-    fn columns_survive_and_keep_their_resolution() {
+    fn columns(jitter: i64) -> Columns {
         let mut columns = Columns::default();
         for index in 0..300i64 {
-            columns.times.push(1_700_000_000_000_000 + index * 30_000_000 + index % 7);
+            columns.times.push(1_700_000_000_000_000 + index * 30_000_000 + index % 7 * jitter);
             columns.durations.push(u32::try_from(1000 + index % 50).unwrap());
             columns.statuses.push(if index == 100 { 130 } else { 0 });
             columns.failures.push(u32::from(index == 100));
@@ -184,21 +259,57 @@ mod tests {
             columns.values.entry(2).or_default().push(if index % 3 == 0 { f64::NAN } else { 1e300 });
             columns.values.entry(3).or_default().push(if index == 5 { f64::INFINITY } else { 0.1 });
         }
-        let blob = encode(&columns, |series| (series == 1 || series == 3).then_some(1e-6)).unwrap();
-        assert!(blob.len() < 300 * 8, "{}", blob.len());
-        let back = decode_results(&blob).unwrap();
-        assert_eq!((&back.times, &back.durations), (&columns.times, &columns.durations));
-        assert_eq!((&back.statuses, &back.failures), (&columns.statuses, &columns.failures));
-        for series in [1, 2, 3] {
-            let (_, values) = decode_series(&blob, series).unwrap().unwrap();
-            for (a, b) in values.iter().zip(&columns.values[&series]) {
+        columns
+    }
+
+    fn assert_same(found: &Columns, expected: &Columns, durations: f64) {
+        assert_eq!(found.times, expected.times);
+        assert_eq!((&found.statuses, &found.failures), (&expected.statuses, &expected.failures));
+        for (a, b) in found.durations.iter().zip(&expected.durations) {
+            assert!(f64::from(a.abs_diff(*b)) <= f64::from(*b) * durations, "{a} {b}");
+        }
+        for (series, values) in &found.values {
+            for (a, b) in values.iter().zip(&expected.values[series]) {
                 assert!(a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() < 5e-7, "{a} {b}");
             }
         }
-        assert_eq!(decode_series(&blob, 9).unwrap(), None);
-        assert!(decode_results(&[9, 1, 2]).is_err() && decode_results(&[]).is_err());
-        for cut in [1, 10, blob.len() / 2] {
-            assert!(decode_results(&blob[..cut]).is_err());
+    }
+
+    #[test]
+    fn columns_survive_and_keep_their_resolution() {
+        for (jitter, effort) in [(1, Effort::Quick), (1000, Effort::Thorough)] {
+            let columns = columns(jitter);
+            let blob =
+                encode(&columns, |series| (series == 1 || series == 3).then_some(1e-6), effort).unwrap();
+            assert!(blob.len() < 300 * 8, "{}", blob.len());
+            assert_same(&decode(&blob).unwrap(), &columns, 1.0 / 256.0);
+            let (times, values) = decode_series(&blob, 3).unwrap().unwrap();
+            assert_eq!((times, values[5]), (columns.times.clone(), f64::INFINITY));
+            assert_eq!(decode_series(&blob, 9).unwrap(), None);
+            for cut in [1, 10, blob.len() / 2] {
+                assert!(decode_results(&blob[..cut]).is_err());
+            }
         }
+        assert!(decode_results(&[9, 1, 2]).is_err() && decode_results(&[]).is_err());
+    }
+
+    #[test]
+    fn the_first_format_can_still_be_read() {
+        let columns = columns(1);
+        let pack = |numbers: &[i64]| simple_compress(numbers, &ChunkConfig::default()).unwrap();
+        let statuses: Vec<u16> = columns.statuses.iter().map(|status| u16::from(*status)).collect();
+        let data = simple_compress(&columns.values[&3], &ChunkConfig::default()).unwrap();
+        let blob = postcard::to_stdvec(&StoredOne {
+            format: 1,
+            times: &pack(&columns.times),
+            durations: &simple_compress(&columns.durations, &ChunkConfig::default()).unwrap(),
+            statuses: &simple_compress(&statuses, &ChunkConfig::default()).unwrap(),
+            failures: &simple_compress(&columns.failures, &ChunkConfig::default()).unwrap(),
+            values: vec![StoredValues { series: 3, resolution: 0.0, present: &[], data: &data }],
+        })
+        .unwrap();
+        let back = decode(&blob).unwrap();
+        assert_same(&back, &columns, 0.0);
+        assert_eq!(back.values.len(), 1);
     }
 }

@@ -6,13 +6,13 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use rustc_hash::FxHashMap;
 use wise_core::{CheckRecord, Labels, MetricRef, MonitorId};
 
-use super::chunk;
+use super::chunk::{self, Effort};
 use super::head::{Columns, Head, Row, SeriesKey};
 use super::open::{Access, migrate, open};
 use crate::error::StoreError;
 
-/// Format 1.
-const STEPS: &[&str] = &["
+/// Format 1, and what leads from each to the next.
+pub(super) const STEPS: &[&str] = &["
     CREATE TABLE journal (sequence INTEGER PRIMARY KEY AUTOINCREMENT, rows BLOB NOT NULL) STRICT;
     CREATE TABLE chunk (
         monitor INTEGER NOT NULL,
@@ -35,6 +35,8 @@ const STEPS: &[&str] = &["
         message TEXT NOT NULL,
         body TEXT
     ) STRICT;
+", "
+    ALTER TABLE name ADD COLUMN sketch INTEGER NOT NULL DEFAULT 0;
 "];
 
 /// First byte of a journal entry.
@@ -252,7 +254,7 @@ impl Day {
                 monitor,
                 probe,
                 origin: self.origin,
-                time: record.time.as_micros(),
+                time: whole_millis(record.time.as_micros()),
                 duration: u32::try_from(record.duration.as_micros()).unwrap_or(u32::MAX),
                 status: record.status.code() | if record.down { DOWN } else { 0 },
                 failure,
@@ -317,8 +319,9 @@ impl Day {
         let transaction = self.connection.transaction().map_err(wrap)?;
         for ((monitor, probe, origin), columns) in taken {
             let (Some(first), Some(last)) = (columns.times.first(), columns.times.last()) else { continue };
-            let data = chunk::encode(columns, |series| self.names.resolutions.get(&series).copied())
-                .map_err(|reason| StoreError::Other { path: path.clone(), reason })?;
+            let data =
+                chunk::encode(columns, |series| self.names.resolutions.get(&series).copied(), Effort::Quick)
+                    .map_err(|reason| StoreError::Other { path: path.clone(), reason })?;
             transaction
                 .prepare_cached(
                     "INSERT OR REPLACE INTO chunk (monitor, probe, origin, first, last, upto, checks, data)
@@ -363,7 +366,7 @@ impl Names {
         let key = (format!("{PROBE}{probe}"), String::new());
         match self.all.get(&key) {
             Some(id) => Ok(*id),
-            None => self.add(transaction, key, None),
+            None => self.add(transaction, key, (None, false)),
         }
     }
 
@@ -383,7 +386,7 @@ impl Names {
         let key = (metric.name().to_owned(), label_text(labels));
         let id = match self.all.get(&key) {
             Some(id) => *id,
-            None => self.add(transaction, key, metric.resolution())?,
+            None => self.add(transaction, key, (metric.resolution(), metric.sketch()))?,
         };
         if let Some(address) = address {
             self.declared.insert(address, id);
@@ -395,11 +398,11 @@ impl Names {
         &mut self,
         transaction: &Transaction<'_>,
         key: (String, String),
-        resolution: Option<f64>,
+        (resolution, sketch): (Option<f64>, bool),
     ) -> rusqlite::Result<u32> {
         transaction.execute(
-            "INSERT INTO name (name, labels, resolution) VALUES (?1, ?2, ?3)",
-            params![key.0, key.1, resolution],
+            "INSERT INTO name (name, labels, resolution, sketch) VALUES (?1, ?2, ?3, ?4)",
+            params![key.0, key.1, resolution, sketch],
         )?;
         let id = u32::try_from(transaction.last_insert_rowid()).unwrap_or(u32::MAX);
         self.all.insert(key, id);
@@ -408,6 +411,11 @@ impl Names {
         }
         Ok(id)
     }
+}
+
+/// A check's time is kept to the millisecond, in the head too, so that it is the same before and after sealing.
+fn whole_millis(micros: i64) -> i64 {
+    micros.div_euclid(1000) * 1000
 }
 
 /// Labels as they stand in the table of names: a JSON array of pairs, sorted, so that equal labels are equal text.

@@ -54,21 +54,52 @@ impl Columns {
         }
     }
 
+    /// Adds what came later.
+    pub(super) fn append(&mut self, later: &Self) {
+        let (before, length) = (self.times.len(), self.times.len() + later.times.len());
+        self.times.extend_from_slice(&later.times);
+        self.durations.extend_from_slice(&later.durations);
+        self.statuses.extend_from_slice(&later.statuses);
+        self.failures.extend_from_slice(&later.failures);
+        for (series, values) in &later.values {
+            let column = self.values.entry(*series).or_default();
+            column.resize(before, f64::NAN);
+            column.extend_from_slice(values);
+        }
+        self.values.values_mut().for_each(|column| column.resize(length, f64::NAN));
+    }
+
     /// The rows in order of time. Checks by hand may end before scheduled ones that began earlier.
-    pub(super) fn sorted(mut self) -> Self {
+    pub(super) fn sorted(self) -> Self {
         if self.times.is_sorted() {
             return self;
         }
         let mut order: Vec<usize> = (0..self.times.len()).collect();
         order.sort_by_key(|index| self.times[*index]);
+        self.picked(&order)
+    }
+
+    /// The rows in order of time, each time once: what was written last counts.
+    pub(super) fn sorted_once(self) -> Self {
+        let sorted = self.sorted();
+        let times = &sorted.times;
+        let is_last = |index: &usize| times.get(index + 1) != times.get(*index);
+        if times.windows(2).all(|pair| pair[0] != pair[1]) {
+            return sorted;
+        }
+        let order: Vec<usize> = (0..times.len()).filter(is_last).collect();
+        sorted.picked(&order)
+    }
+
+    fn picked(mut self, order: &[usize]) -> Self {
         fn pick<T: Copy>(column: &mut Vec<T>, order: &[usize]) {
             *column = order.iter().map(|index| column[*index]).collect();
         }
-        pick(&mut self.times, &order);
-        pick(&mut self.durations, &order);
-        pick(&mut self.statuses, &order);
-        pick(&mut self.failures, &order);
-        self.values.values_mut().for_each(|column| pick(column, &order));
+        pick(&mut self.times, order);
+        pick(&mut self.durations, order);
+        pick(&mut self.statuses, order);
+        pick(&mut self.failures, order);
+        self.values.values_mut().for_each(|column| pick(column, order));
         self
     }
 }
@@ -96,24 +127,7 @@ impl Head {
     pub(super) fn put_back(&mut self, key: SeriesKey, mut columns: Columns) {
         self.rows += columns.len();
         if let Some(newer) = self.series.remove(&key) {
-            for index in 0..newer.len() {
-                let values = newer
-                    .values
-                    .iter()
-                    .map(|(s, c)| (*s, c[index]))
-                    .filter(|(_, value)| !value.is_nan())
-                    .collect();
-                columns.push(&Row {
-                    monitor: key.0,
-                    probe: key.1,
-                    origin: key.2,
-                    time: newer.times[index],
-                    duration: newer.durations[index],
-                    status: newer.statuses[index],
-                    failure: newer.failures[index],
-                    values,
-                });
-            }
+            columns.append(&newer);
         }
         self.series.insert(key, columns);
     }
@@ -150,5 +164,12 @@ mod tests {
         assert_eq!(columns.times, [10, 20, 30]);
         assert!(columns.values[&1][0].is_nan() && columns.values[&1][1..] == [3.0, 1.0]);
         assert!(columns.values[&2][0] == 2.0 && columns.values[&2][1].is_nan());
+        let mut again = Columns::default();
+        again.push(&row(20, &[(3, 9.0)]));
+        let mut both = columns;
+        both.append(&again);
+        let once = both.sorted_once();
+        assert_eq!((once.times.as_slice(), once.values[&3][1]), (&[10, 20, 30][..], 9.0));
+        assert!(once.values[&1][1].is_nan(), "the later of two equal times counts");
     }
 }

@@ -1,24 +1,35 @@
 //! The embedded store: a folder with one main file, and one file a day of raw history.
 //!
 //! `main_file` keeps definitions and the main record, `days` the history, one `day` each; `chunk` is the sealed
-//! format, `head` what is not sealed yet. SQLite does the crash safety.
+//! format, `head` what is not sealed yet, `compact` makes one sealed file of a day that is over, and its rollups
+//! (`rollup_file`, `rollup_chunk`). `files` knows the names, `read` and `results` read across files. SQLite does the
+//! crash safety.
 
 mod chunk;
+mod compact;
 mod day;
 mod days;
+mod files;
 mod head;
 mod main_file;
+mod minifloat;
 mod open;
+mod pool;
+mod read;
+mod results;
+mod rice;
+mod rollup_chunk;
+mod rollup_file;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use wise_core::{CheckRecord, MonitorDefinition, MonitorId, Timestamp, Transition};
 
 use crate::error::StoreError;
 use crate::ports::{DefinitionStore, HistoryStore, LastState, MainRecord, StateChanges};
-use crate::query::{HistoryQuery, HistorySeries, ResultQuery, StoredResult};
+use crate::query::{Answer, QueryPlan, ResultQuery, StoredResult};
+use crate::retention::Retention;
 
 use days::Days;
 use main_file::MainFile;
@@ -31,8 +42,8 @@ const MAIN: &str = "wise.sqlite3";
 pub struct SqliteOptions {
     /// The folder. Made when missing.
     pub folder: PathBuf,
-    /// How long raw history is kept.
-    pub retention: Duration,
+    /// How long history is kept.
+    pub retention: Retention,
     /// Memory for results that are not sealed yet, in bytes.
     pub head_bytes: usize,
     /// Kept with each result: where it was made.
@@ -58,11 +69,19 @@ impl SqliteStore {
     /// and reported, and does not stop the start.
     pub fn open(options: &SqliteOptions, now: Timestamp) -> Result<Self, StoreError> {
         let folder = &options.folder;
-        std::fs::create_dir_all(folder.join("history")).map_err(|error| StoreError::io(folder, &error))?;
+        std::fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, &error))?;
         let lock = lock(folder)?;
         let main = MainFile::open(&folder.join(MAIN))?;
-        let days = Days::open(folder.join("history"), options, main.keys(), now)?;
+        let days = Days::open(folder, options, main.keys(), now)?;
         Ok(Self { main, days, _lock: lock })
+    }
+
+    /// Compacts every day that is over, and waits for it. A server does this by itself, a day at a time.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn compact_all(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.days.compact_all(now)
     }
 }
 
@@ -160,8 +179,8 @@ impl HistoryStore for SqliteStore {
         self.days.tend(now)
     }
 
-    fn history(&self, query: &HistoryQuery) -> Result<Vec<HistorySeries>, StoreError> {
-        self.days.history(query)
+    fn answer(&self, plan: &QueryPlan) -> Result<Answer, StoreError> {
+        self.days.answer(plan)
     }
 
     fn results(&self, query: &ResultQuery) -> Result<Vec<StoredResult>, StoreError> {

@@ -7,11 +7,21 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error::StoreError;
 
-/// How careful a file is about power cuts. `Full` syncs at each commit.
+/// What a file is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     /// Read and write, made when missing, synced at each commit.
     ReadWrite,
+    /// As `ReadWrite`; pages have this size if the file is made.
+    Make {
+        /// Bytes, a power of two.
+        page: u32,
+    },
+    /// Written in one go and thrown away when that fails: nothing is synced.
+    Scratch {
+        /// Bytes, a power of two.
+        page: u32,
+    },
     /// Read only.
     Read,
 }
@@ -20,19 +30,33 @@ pub(super) enum Access {
 pub(super) fn open(path: &Path, access: Access) -> Result<Connection, StoreError> {
     let wrap = |error: rusqlite::Error| StoreError::sqlite(path, &error);
     let flags = match access {
-        Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Access::ReadWrite | Access::Make { .. } | Access::Scratch { .. } => {
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+        }
     };
     let connection =
         Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(wrap)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(wrap)?;
-    if access == Access::ReadWrite {
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(wrap)?;
-        connection.pragma_update(None, "synchronous", "FULL").map_err(wrap)?;
-        connection.pragma_update(None, "foreign_keys", true).map_err(wrap)?;
+    let set =
+        |name: &str, value: &dyn rusqlite::ToSql| connection.pragma_update(None, name, value).map_err(wrap);
+    if let Access::Make { page } | Access::Scratch { page } = access {
+        set("page_size", &page)?;
+    }
+    match access {
+        Access::Read => {}
+        Access::Scratch { .. } => {
+            set("journal_mode", &"OFF")?;
+            set("synchronous", &"OFF")?;
+        }
+        Access::ReadWrite | Access::Make { .. } => {
+            set("journal_mode", &"WAL")?;
+            set("synchronous", &"FULL")?;
+            set("foreign_keys", &true)?;
+        }
     }
     // The default of 2 MB a connection adds up; nothing here scans.
-    connection.pragma_update(None, "cache_size", -512).map_err(wrap)?;
+    set("cache_size", &-512)?;
     Ok(connection)
 }
 

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use wise_core::{
@@ -7,7 +8,7 @@ use wise_core::{
 };
 
 use super::*;
-use crate::query::Aggregate;
+use crate::query::{Aggregate, Grouping};
 
 static TOTAL: MetricSpec = MetricSpec::latency("t.total_seconds", "Total", "Time of the whole check");
 const START: Timestamp = Timestamp::from_seconds(20_000 * 86_400);
@@ -15,7 +16,7 @@ const START: Timestamp = Timestamp::from_seconds(20_000 * 86_400);
 fn options(folder: &Path) -> SqliteOptions {
     SqliteOptions {
         folder: folder.to_owned(),
-        retention: Duration::from_secs(7 * 86_400),
+        retention: Retention::default(),
         head_bytes: 1 << 20,
         location: "here".to_owned(),
         worker: "w1".to_owned(),
@@ -76,9 +77,8 @@ fn all_results(store: &SqliteStore, id: MonitorId) -> Vec<StoredResult> {
 
 fn points(store: &SqliteStore, id: MonitorId, aggregate: Aggregate) -> Vec<(f64, f64)> {
     let to = START.plus(Duration::from_secs(3600));
-    let query =
-        HistoryQuery { monitor: id, metric: TOTAL.name.to_owned(), from: START, to, points: 60, aggregate };
-    store.history(&query).unwrap().into_iter().flat_map(|series| series.points).collect()
+    let plan = QueryPlan::of(id, TOTAL.name, (START, to), 60, aggregate);
+    store.answer(&plan).unwrap().series.into_iter().flat_map(|series| series.points).collect()
 }
 
 #[test]
@@ -243,18 +243,146 @@ fn labels_make_series_and_days_are_crossed() {
         record.readings = vec![reading("ä", day as f64), reading("b", f64::NAN), reading("c", 7.0)];
         store.append(&[record]).unwrap();
     }
-    let query = HistoryQuery {
-        monitor: shop.id,
-        metric: "t.table.size_bytes".to_owned(),
-        from: START,
-        to: START.plus(Duration::from_secs(3 * 86_400)),
-        points: 3,
-        aggregate: Aggregate::Last,
-    };
-    let series = store.history(&query).unwrap();
+    let range = (START, START.plus(Duration::from_secs(3 * 86_400)));
+    let plan = QueryPlan::of(shop.id, "t.table.size_bytes", range, 3, Aggregate::Last);
+    let series = store.answer(&plan).unwrap().series;
     assert_eq!(series.len(), 2);
     let umlaut = series.iter().find(|series| series.labels[0].1 == "ä").unwrap();
     assert_eq!(umlaut.points.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [0.0, 1.0, 2.0]);
+}
+
+/// Days of samples every 30 s, stored day by day as they would be.
+fn fill(store: &SqliteStore, id: MonitorId, days: u64) {
+    for check in 0..days * 2880 {
+        let time = START.plus(Duration::from_secs(check * 30));
+        let value = 0.05 + ((check as f64) * 0.618_034).fract() * 0.1;
+        store.append(&[record(id, time, (value * 1e6).round() / 1e6)]).unwrap();
+        if check % 500 == 0 {
+            store.tend(time).unwrap();
+        }
+    }
+}
+
+#[test]
+fn days_that_are_over_are_compacted_and_rolled_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    fill(&store, shop.id, 3);
+    let at = |seconds| START.plus(Duration::from_secs(seconds));
+    let ask = |store: &SqliteStore, points, aggregate: &str| {
+        let aggregate = Aggregate::from_name(aggregate).unwrap();
+        let plan = QueryPlan::of(shop.id, TOTAL.name, (START, at(3 * 86_400)), points, aggregate);
+        store.answer(&plan).unwrap().series.remove(0).points
+    };
+    let aggregates = ["avg", "min", "max", "sum", "last", "count", "stddev", "p50", "p95", "p99"];
+    let before: Vec<_> = aggregates
+        .iter()
+        .flat_map(|aggregate| {
+            [ask(&store, 3, aggregate), ask(&store, 72, aggregate), ask(&store, 800, aggregate)]
+        })
+        .collect();
+    let listed = all_results(&store, shop.id);
+    store.compact_all(at(3 * 86_400 + 300)).unwrap();
+    let names = |folder: &Path| {
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".sqlite3"))
+            .collect();
+        names.sort();
+        names
+    };
+    let sealed = ["2024-10-04", "2024-10-05", "2024-10-06"].map(|date| format!("{date}.sealed.sqlite3"));
+    assert_eq!(names(&folder.path().join("history")), sealed);
+    let rollups = ["1d-2024.sqlite3", "1h-2024.sqlite3", "5m-2024-10.sqlite3"];
+    assert_eq!(names(&folder.path().join("rollup")), rollups);
+    let after: Vec<_> = aggregates
+        .iter()
+        .flat_map(|aggregate| {
+            [ask(&store, 3, aggregate), ask(&store, 72, aggregate), ask(&store, 800, aggregate)]
+        })
+        .collect();
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(before.len(), after.len());
+        for ((at, a), (also, b)) in before.iter().zip(after) {
+            assert!(at == also && (a - b).abs() <= a.abs() * 0.032, "{at}: {a} {b}");
+        }
+    }
+    assert_eq!(all_results(&store, shop.id).len(), listed.len());
+    // Stragglers of a compacted day go beside it, are read with it, and taken in.
+    store.append(&[record(shop.id, at(86_400 + 15), 7.0)]).unwrap();
+    assert_eq!(ask(&store, 3, "max")[1].1, 7.0);
+    store.tend(at(3 * 86_400 + 300)).unwrap();
+    store.compact_all(at(3 * 86_400 + 300)).unwrap();
+    assert_eq!(names(&folder.path().join("history")), sealed);
+    assert!((ask(&store, 3, "max")[1].1 - 7.0).abs() < 0.01);
+    assert_eq!(ask(&store, 3, "count")[1].1, 2881.0);
+    // Past the retention of samples, rollups go on answering.
+    store.tend(at(12 * 86_400)).unwrap();
+    assert!(all_results(&store, shop.id).is_empty());
+    assert_eq!(ask(&store, 3, "count")[1].1, 2881.0);
+    assert_eq!(ask(&store, 800, "avg").len(), 432, "points of ten minutes, from rollups of five");
+    // What belongs to a monitor that is gone goes with the next compaction.
+    store.delete_monitor(shop.id).unwrap();
+    let other = definition("other");
+    store.insert_monitor(&other).unwrap();
+    store.append(&[record(other.id, at(4 * 86_400), 1.0)]).unwrap();
+    store.compact_all(at(12 * 86_400)).unwrap();
+    let left: i64 = rusqlite::Connection::open(folder.path().join("rollup/5m-2024-10.sqlite3"))
+        .unwrap()
+        .query_row("SELECT count(*) FROM chunk", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 1);
+}
+
+#[test]
+fn groups_are_answered_across_monitors() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let (one, two) = (definition("one"), definition("two"));
+    for (definition, value) in [(&one, 1.0), (&two, 3.0)] {
+        store.insert_monitor(definition).unwrap();
+        store.append(&[record(definition.id, START, value)]).unwrap();
+    }
+    let range = (START, START.plus(Duration::from_secs(60)));
+    let mut plan = QueryPlan::of(one.id, TOTAL.name, range, 1, Aggregate::Avg);
+    plan.monitors.push(two.id);
+    plan.grouping = Grouping::By(vec!["monitor".to_owned()]);
+    assert_eq!(store.answer(&plan).unwrap().series.len(), 2);
+    plan.grouping = Grouping::By(Vec::new());
+    assert_eq!(store.answer(&plan).unwrap().series[0].points[0].1, 2.0);
+}
+
+#[test]
+fn the_oldest_goes_when_there_is_too_much() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    fill(&store, shop.id, 3);
+    let now = START.plus(Duration::from_secs(3 * 86_400 + 300));
+    store.compact_all(now).unwrap();
+    drop(store);
+    let size: u64 = std::fs::read_dir(folder.path().join("history"))
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum();
+    let rollups: u64 = std::fs::read_dir(folder.path().join("rollup"))
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum();
+    let mut capped = options(folder.path());
+    capped.retention.max_bytes = Some(rollups + size / 2);
+    let store = SqliteStore::open(&capped, now).unwrap();
+    store.tend(now).unwrap();
+    let days: Vec<Timestamp> = all_results(&store, shop.id).iter().map(|result| result.time).collect();
+    assert!(
+        days.iter().all(|time| *time >= START.plus(Duration::from_secs(2 * 86_400))),
+        "the last day is left"
+    );
+    assert_eq!(days.len(), 2880);
 }
 
 #[test]

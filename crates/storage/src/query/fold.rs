@@ -1,0 +1,334 @@
+//! Pieces of series become the points of an answer.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use wise_core::MonitorId;
+
+use super::plan::{Aggregate, Answer, AnswerSeries, Grouping, QueryPlan};
+use super::{LabelPairs, Piece, SeriesPieces};
+use crate::rollup::{Bucket, Sketch, counter_step};
+
+/// Values of a point that are kept as they are for a quantile; with more of them a sketch says the same.
+const MANY: usize = 4096;
+
+/// Answers a plan. `read` gives the series of a monitor that fit, and what there is of them.
+///
+/// # Errors
+/// Those of `read`.
+pub fn answer<E>(
+    plan: &QueryPlan,
+    mut read: impl FnMut(MonitorId) -> Result<Vec<SeriesPieces>, E>,
+) -> Result<Answer, E> {
+    let step = plan.step_micros();
+    let mut groups: BTreeMap<LabelPairs, Group> = BTreeMap::new();
+    for monitor in &plan.monitors {
+        for series in read(*monitor)? {
+            if !plan.matchers.iter().all(|matcher| matcher.fits(&series.labels)) {
+                continue;
+            }
+            let labels = match &plan.grouping {
+                Grouping::Each => series.labels,
+                Grouping::By(names) => grouped(names, *monitor, &series.labels),
+            };
+            let points = points_of(plan, step, series.pieces);
+            groups.entry(labels).or_default().add(plan.aggregate, points, step);
+        }
+    }
+    let series = groups
+        .into_iter()
+        .map(|(labels, group)| AnswerSeries { labels, points: group.points(plan.aggregate) });
+    let step = Duration::from_micros(step.unsigned_abs());
+    Ok(Answer { step, series: series.filter(|series| !series.points.is_empty()).collect() })
+}
+
+fn grouped(names: &[String], monitor: MonitorId, labels: &LabelPairs) -> LabelPairs {
+    let value = |name: &str| {
+        if name == "monitor" {
+            return monitor.to_string();
+        }
+        labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    names.iter().map(|name| (name.clone(), value(name))).collect()
+}
+
+/// The samples of a point.
+#[derive(Clone, Debug)]
+struct Point {
+    bucket: Bucket,
+    values: Values,
+}
+
+/// What a quantile is made of.
+#[derive(Clone, Debug)]
+enum Values {
+    /// Not wanted.
+    None,
+    /// All of them.
+    All(Vec<f64>),
+    /// Too many, or rolled up.
+    Sketch(Box<Sketch>),
+}
+
+impl Values {
+    fn add(&mut self, value: f64) {
+        match self {
+            Self::All(values) if values.len() < MANY => values.push(value),
+            Self::Sketch(sketch) => sketch.add(value),
+            _ => self.merge(Self::All(vec![value])),
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        match (&mut *self, other) {
+            (Self::All(mine), Self::All(theirs)) if mine.len() + theirs.len() <= MANY => mine.extend(theirs),
+            (_, Self::None) => {}
+            (Self::None, other) => *self = other,
+            (_, other) => {
+                let mut sketch = std::mem::replace(self, Self::None).into_sketch();
+                match other {
+                    Self::Sketch(theirs) => sketch.merge(&theirs),
+                    Self::All(values) => values.into_iter().for_each(|value| sketch.add(value)),
+                    Self::None => {}
+                }
+                *self = Self::Sketch(sketch);
+            }
+        }
+    }
+
+    fn into_sketch(self) -> Box<Sketch> {
+        match self {
+            Self::Sketch(sketch) => sketch,
+            Self::All(values) => {
+                let mut sketch = Box::<Sketch>::default();
+                values.into_iter().for_each(|value| sketch.add(value));
+                sketch
+            }
+            Self::None => Box::default(),
+        }
+    }
+
+    fn quantile(self, q: f64) -> Option<f64> {
+        match self {
+            Self::None => None,
+            Self::All(mut values) => {
+                let rank = ((q * values.len() as f64).ceil() as usize).clamp(1, values.len().max(1));
+                // Nearest rank: always a value that was measured.
+                (!values.is_empty()).then(|| *values.select_nth_unstable_by(rank - 1, f64::total_cmp).1)
+            }
+            Self::Sketch(sketch) => sketch.quantile(q),
+        }
+    }
+}
+
+/// The points of one series, in order.
+fn points_of(plan: &QueryPlan, step: i64, pieces: Vec<Piece>) -> Vec<Point> {
+    let (from, to) = (plan.from.as_micros(), plan.to.as_micros());
+    let wants_values = plan.aggregate.needs_sketch();
+    let mut points: Vec<Point> = Vec::new();
+    fn place(points: &mut Vec<Point>, step: i64, bucket: Bucket) -> &mut Values {
+        let start = bucket.start.div_euclid(step) * step;
+        match points.last_mut() {
+            Some(last) if last.bucket.start == start => last.bucket.merge(&bucket),
+            _ => points.push(Point { bucket: Bucket { start, ..bucket }, values: Values::None }),
+        }
+        // There is one: it was found or made.
+        let last = points.len() - 1;
+        &mut points[last].values
+    }
+    for piece in pieces {
+        match piece {
+            Piece::Raw(samples) => {
+                for (time, value) in samples {
+                    if (from..to).contains(&time) && !value.is_nan() {
+                        let values = place(&mut points, step, Bucket::new(time, value));
+                        if wants_values {
+                            values.add(value);
+                        }
+                    }
+                }
+            }
+            Piece::Rolled(buckets, sketches) => {
+                let mut sketches = sketches.into_iter();
+                for bucket in buckets {
+                    let sketch = sketches.next();
+                    if !(from.div_euclid(step) * step..to).contains(&bucket.start) {
+                        continue;
+                    }
+                    let values = place(&mut points, step, bucket);
+                    match sketch {
+                        Some(sketch) if wants_values => values.merge(Values::Sketch(Box::new(sketch))),
+                        // A metric without sketches: the mean stands for what it is the mean of.
+                        None if wants_values => values.add(bucket.mean),
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    points
+}
+
+/// Series that are one in the answer.
+#[derive(Debug, Default)]
+struct Group {
+    pooled: BTreeMap<i64, Point>,
+    added: BTreeMap<i64, f64>,
+}
+
+impl Group {
+    fn add(&mut self, aggregate: Aggregate, points: Vec<Point>, step: i64) {
+        if !aggregate.adds_up() {
+            for point in points {
+                match self.pooled.entry(point.bucket.start) {
+                    std::collections::btree_map::Entry::Vacant(entry) => {
+                        entry.insert(point);
+                    }
+                    std::collections::btree_map::Entry::Occupied(mut entry) => {
+                        let mine = entry.get_mut();
+                        mine.bucket.merge(&point.bucket);
+                        mine.values.merge(point.values);
+                    }
+                }
+            }
+            return;
+        }
+        let mut before: Option<Bucket> = None;
+        for Point { bucket, .. } in points {
+            // What it went up since the point before belongs to this one, over all the time between.
+            let since = before.map_or(0.0, |before| counter_step(before.last, bucket.first));
+            let elapsed = before.map_or(step, |before| bucket.start - before.start);
+            let value = match aggregate {
+                Aggregate::Sum => bucket.sum(),
+                Aggregate::Increase => bucket.increase + since,
+                Aggregate::Rate => (bucket.increase + since) / (elapsed as f64 / 1e6),
+                _ => bucket.last,
+            };
+            *self.added.entry(bucket.start).or_default() += value;
+            before = Some(bucket);
+        }
+    }
+
+    fn points(self, aggregate: Aggregate) -> Vec<(f64, f64)> {
+        let seconds = |start: i64| start as f64 / 1e6;
+        if aggregate.adds_up() {
+            return self.added.into_iter().map(|(start, value)| (seconds(start), value)).collect();
+        }
+        let value = |Point { bucket, values }: Point| match aggregate {
+            Aggregate::Min => Some(bucket.min),
+            Aggregate::Max => Some(bucket.max),
+            Aggregate::Count => Some(bucket.count as f64),
+            Aggregate::StdDev => Some(bucket.std_dev()),
+            Aggregate::Quantile(q) => values.quantile(q),
+            _ => Some(bucket.mean),
+        };
+        self.pooled.into_iter().filter_map(|(start, point)| Some((seconds(start), value(point)?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wise_core::Timestamp;
+
+    use super::*;
+    use crate::rollup::{Tier, roll};
+
+    const DAYS: i64 = 3;
+
+    fn series(name: &str, value: impl Fn(i64) -> f64) -> (LabelPairs, Vec<(i64, f64)>) {
+        let labels = vec![("name".to_owned(), name.to_owned()), ("zone".to_owned(), "z".to_owned())];
+        (labels, (0..DAYS * 2880).map(|index| (index * 30_000_000, value(index))).collect())
+    }
+
+    fn raw((labels, samples): &(LabelPairs, Vec<(i64, f64)>)) -> SeriesPieces {
+        SeriesPieces { labels: labels.clone(), pieces: vec![Piece::Raw(samples.clone())] }
+    }
+
+    fn rolled((labels, samples): &(LabelPairs, Vec<(i64, f64)>), tier: Tier) -> SeriesPieces {
+        let pieces = samples.chunks(2880).map(|day| {
+            let (times, values): (Vec<i64>, Vec<f64>) = day.iter().copied().unzip();
+            let rolled = roll(&times, &values, true);
+            Piece::Rolled(rolled.buckets(tier).to_vec(), rolled.sketches(tier))
+        });
+        SeriesPieces { labels: labels.clone(), pieces: pieces.collect() }
+    }
+
+    fn plan(points: usize, aggregate: &str, by: Option<&str>) -> QueryPlan {
+        let range = (Timestamp::from_seconds(0), Timestamp::from_seconds(DAYS * 86_400));
+        let aggregate = Aggregate::from_name(aggregate).unwrap();
+        let grouping = by.map_or(Grouping::Each, |label| Grouping::By(vec![label.to_owned()]));
+        QueryPlan {
+            grouping,
+            ..QueryPlan::of(MonitorId::from_file_name("m"), "m.x_seconds", range, points, aggregate)
+        }
+    }
+
+    fn ask(plan: &QueryPlan, series: &[SeriesPieces]) -> Vec<AnswerSeries> {
+        answer(plan, |_| Ok::<_, ()>(series.to_vec())).unwrap().series
+    }
+
+    #[test]
+    fn rollups_answer_as_samples_do() {
+        let wavy = series("a", |index| 0.2 + (index % 77) as f64 * 0.01);
+        let counter = series("b", |index| (index % 5000) as f64 * 3.0);
+        for aggregate in [
+            "avg", "min", "max", "sum", "last", "count", "stddev", "rate", "increase", "median", "p95", "p99",
+        ] {
+            for (points, tier) in [(72, Tier::Hour), (3, Tier::Day), (1, Tier::Day), (1, Tier::FiveMinutes)] {
+                for one in [&wavy, &counter] {
+                    let is_quantile = aggregate.starts_with('p') || aggregate == "median";
+                    if tier == Tier::FiveMinutes && is_quantile {
+                        continue;
+                    }
+                    let plan = plan(points, aggregate, None);
+                    let exact = ask(&plan, &[raw(one)]);
+                    let found = ask(&plan, &[rolled(one, tier)]);
+                    assert_eq!(exact[0].points.len(), points, "{aggregate}");
+                    for ((at, a), (also, b)) in exact[0].points.iter().zip(&found[0].points) {
+                        assert_eq!(at, also);
+                        assert!((a - b).abs() <= a.abs() * 0.0101 + 1e-6, "{aggregate} {tier:?}: {a} {b}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn groups_pool_samples_or_add_up() {
+        let (a, b) = (series("a", |_| 1.0), series("b", |index| if index % 2 == 0 { 3.0 } else { 5.0 }));
+        let value = |aggregate: &str| {
+            let found = ask(&plan(1, aggregate, Some("zone")), &[raw(&a), raw(&b)]);
+            assert_eq!((found.len(), &found[0].labels), (1, &vec![("zone".to_owned(), "z".to_owned())]));
+            found[0].points[0].1
+        };
+        let count = (DAYS * 2880 * 2) as f64;
+        assert_eq!((value("count"), value("sum"), value("last")), (count, count / 2.0 * 5.0, 6.0));
+        assert_eq!((value("avg"), value("min"), value("max")), (2.5, 1.0, 5.0));
+        assert!((value("p50") - 1.0).abs() < 0.02, "half of all samples are 1");
+        let by_monitor = ask(&plan(1, "avg", Some("monitor")), &[raw(&a), raw(&b)]);
+        assert_eq!(by_monitor[0].labels[0].1, MonitorId::from_file_name("m").to_string());
+        let mut only = plan(1, "avg", None);
+        only.matchers = vec![super::super::Matcher::parse("name=b").unwrap()];
+        assert_eq!(ask(&only, &[raw(&a), raw(&b)])[0].points[0].1, 4.0);
+    }
+
+    #[test]
+    fn gaps_stay_gaps_and_counters_lose_nothing_in_them() {
+        let (labels, mut samples) = series("a", |index| index as f64);
+        samples.retain(|(time, _)| !(86_400_000_000..2 * 86_400_000_000).contains(time));
+        let holed = SeriesPieces { labels, pieces: vec![Piece::Raw(samples)] };
+        let days = ask(&plan(3, "avg", None), std::slice::from_ref(&holed));
+        assert_eq!(days[0].points.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0.0, 172_800.0]);
+        let increase: f64 = ask(&plan(3, "increase", None), std::slice::from_ref(&holed))[0]
+            .points
+            .iter()
+            .map(|(_, value)| value)
+            .sum();
+        assert_eq!(increase, (DAYS * 2880 - 1) as f64);
+        let rates = ask(&plan(3, "rate", None), &[holed]);
+        assert!(
+            (rates[0].points[1].1 - 1.0 / 30.0).abs() < 1e-3,
+            "the rate is over the whole gap: {rates:?}"
+        );
+    }
+}

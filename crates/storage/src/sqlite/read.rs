@@ -1,0 +1,311 @@
+//! Reading a metric across days and rollups.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use rusqlite::{Connection, params};
+
+use super::chunk;
+use super::days::Days;
+use super::files::{DayStates, RollupPath, State, day_file, day_of, days_in, rollups_in};
+use super::open::{Access, open};
+use super::pool::Pooled;
+use super::rollup_chunk::Wanted;
+use super::rollup_file::{self, Found};
+use crate::error::StoreError;
+use crate::query::{Aggregate, Piece, QueryPlan, Resolution, SeriesPieces};
+use crate::rollup::{Bucket, Sketch, Tier};
+
+/// A file that is renamed while it is looked for is found at the second try, or the third.
+const TRIES: usize = 3;
+
+/// Reads for one query; files stay open as long as it lives.
+pub(super) struct Reader<'d> {
+    days: &'d Days,
+    files: BTreeMap<i64, DayStates>,
+    rollups: Vec<RollupPath>,
+    /// Files that may stay open.
+    pooled: RefCell<HashMap<PathBuf, Rc<Pooled>>>,
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        for (_, pooled) in self.pooled.get_mut().drain() {
+            if let Some(pooled) = Rc::into_inner(pooled) {
+                self.days.pool.give(pooled);
+            }
+        }
+    }
+}
+
+type Samples = BTreeMap<String, Vec<(i64, f64)>>;
+
+impl<'d> Reader<'d> {
+    pub(super) fn new(days: &'d Days) -> Result<Self, StoreError> {
+        let (files, rollups) = (days_in(&days.folder)?, rollups_in(&days.rollups)?);
+        Ok(Self { days, files, rollups, pooled: RefCell::default() })
+    }
+
+    /// A file that is never renamed: one that is written to could not be closed while it is open here.
+    fn pooled(&self, path: &Path) -> Result<Rc<Pooled>, StoreError> {
+        if let Some(known) = self.pooled.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let pooled = Rc::new(self.days.pool.take(path)?);
+        self.pooled.borrow_mut().insert(path.to_owned(), pooled.clone());
+        Ok(pooled)
+    }
+
+    /// The series of a monitor that the plan asks for.
+    pub(super) fn read(&self, monitor: u32, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
+        let range = day_of(plan.from)..=day_of(plan.to);
+        let mut found = Found::new();
+        let mut rolled: BTreeSet<i64> = range.clone().collect();
+        // Days in which something is not rolled up yet, and all of them where samples are asked for.
+        for (day, states) in self.files.range(range) {
+            let is_complete = states.as_slice() == [State::Sealed];
+            if plan.resolution() == Resolution::Raw || !is_complete {
+                rolled.remove(day);
+                self.read_day(*day, monitor, plan, &mut found)?;
+            }
+        }
+        let wanted = Wanted {
+            spread: plan.aggregate == Aggregate::StdDev,
+            extremes: matches!(plan.aggregate, Aggregate::Min | Aggregate::Max),
+            ends: matches!(plan.aggregate, Aggregate::Last | Aggregate::Increase | Aggregate::Rate),
+            sketches: plan.aggregate.needs_sketch(),
+        };
+        for tier in tiers_for(plan) {
+            self.read_tier(tier, (monitor, &plan.metric), wanted, &mut rolled, &mut found)?;
+        }
+        for day in rolled.iter().filter(|day| self.files.contains_key(*day)) {
+            self.read_day(*day, monitor, plan, &mut found)?;
+        }
+        Ok(found
+            .into_iter()
+            .map(|(labels, days)| SeriesPieces {
+                labels: serde_json::from_str(&labels).unwrap_or_default(),
+                pieces: days.into_values().map(in_order).collect(),
+            })
+            .collect())
+    }
+
+    /// Reads the days that a tier has; they are then missing no more.
+    fn read_tier(
+        &self,
+        tier: Tier,
+        source: (u32, &str),
+        wanted: Wanted,
+        missing: &mut BTreeSet<i64>,
+        found: &mut Found,
+    ) -> Result<(), StoreError> {
+        for file in self.rollups.iter().filter(|file| file.tier == tier) {
+            let (Some(first), Some(last)) = (missing.first().copied(), missing.last().copied()) else {
+                break;
+            };
+            if file.end < first {
+                continue;
+            }
+            let mut here = Found::new();
+            let last = last.min(file.end);
+            let read = self.pooled(&file.path).and_then(|pooled| {
+                rollup_file::read(
+                    &pooled.connection,
+                    &file.path,
+                    tier,
+                    source,
+                    first..=last,
+                    wanted,
+                    &mut here,
+                )
+            });
+            self.days.tolerate(&file.path, read)?;
+            let mut taken = BTreeSet::new();
+            for (labels, days) in here {
+                for (day, pieces) in days.into_iter().filter(|(day, _)| missing.contains(day)) {
+                    taken.insert(day);
+                    found.entry(labels.clone()).or_default().entry(day).or_default().extend(pieces);
+                }
+            }
+            missing.retain(|day| !taken.contains(day));
+        }
+        Ok(())
+    }
+
+    /// Reads the samples of a day from all of its files.
+    fn read_day(
+        &self,
+        day: i64,
+        monitor: u32,
+        plan: &QueryPlan,
+        found: &mut Found,
+    ) -> Result<(), StoreError> {
+        let mut states = self.files.get(&day).cloned().unwrap_or_default();
+        for attempt in 1..=TRIES {
+            let mut samples = Samples::new();
+            let mut is_gone = false;
+            for state in states.iter().copied() {
+                let path = day_file(&self.days.folder, day, state);
+                let of = (day, state);
+                let read = if state == State::Sealed {
+                    self.pooled(&path).and_then(|pooled| {
+                        self.read_file(&pooled.connection, &path, of, monitor, plan, &mut samples)
+                    })
+                } else {
+                    open(&path, Access::Read)
+                        .and_then(|file| self.read_file(&file, &path, of, monitor, plan, &mut samples))
+                };
+                if read.is_err() && !path.exists() {
+                    is_gone = true;
+                    break;
+                }
+                self.days.tolerate(&path, read)?;
+            }
+            // It was renamed meanwhile; what it had is in another file now.
+            if is_gone && attempt < TRIES {
+                states = days_in(&self.days.folder)?.remove(&day).unwrap_or_default();
+                continue;
+            }
+            for (labels, samples) in samples {
+                found.entry(labels).or_default().entry(day).or_default().push(Piece::Raw(samples));
+            }
+            break;
+        }
+        Ok(())
+    }
+
+    fn read_file(
+        &self,
+        file: &Connection,
+        path: &Path,
+        (day, state): (i64, State),
+        monitor: u32,
+        plan: &QueryPlan,
+        samples: &mut Samples,
+    ) -> Result<(), StoreError> {
+        let wrap = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+        let mut statement =
+            file.prepare_cached("SELECT id, labels FROM name WHERE name = ?1").map_err(wrap)?;
+        let names =
+            statement.query_map([&plan.metric], |row| Ok((row.get(0)?, row.get(1)?))).map_err(wrap)?;
+        let names: Vec<(u32, String)> = names.collect::<Result<_, _>>().map_err(wrap)?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        let (from, to) = (plan.from.as_micros(), plan.to.as_micros());
+        let take = |samples: &mut Samples, labels: &str, times: &[i64], values: &[f64]| {
+            let fitting = times
+                .iter()
+                .zip(values)
+                .filter(|(time, value)| (from..to).contains(*time) && !value.is_nan());
+            samples
+                .entry(labels.to_owned())
+                .or_default()
+                .extend(fitting.map(|(time, value)| (*time, *value)));
+        };
+        // The head is read first: what is sealed in between is then read twice, which does no harm, instead of not at
+        // all. It goes behind the chunks, because of two samples with the same time the later one counts.
+        let mut head = Samples::new();
+        if state == State::Open
+            && let Some(opened) = self.days.lock().days.get(&day)
+        {
+            let all = (monitor, 0, 0)..=(monitor, u32::MAX, u32::MAX);
+            for columns in opened.head.series.range(all).map(|(_, columns)| columns) {
+                for (id, labels) in &names {
+                    if let Some(values) = columns.values.get(id) {
+                        take(&mut head, labels, &columns.times, values);
+                    }
+                }
+            }
+        }
+        let mut statement = file
+            .prepare_cached(
+                "SELECT data FROM chunk WHERE monitor = ?1 AND last >= ?2 AND first < ?3 ORDER BY upto",
+            )
+            .map_err(wrap)?;
+        let mut rows = statement.query(params![monitor, from, to]).map_err(wrap)?;
+        while let Some(row) = rows.next().map_err(wrap)? {
+            let blob = row.get_ref(0).and_then(|value| Ok(value.as_blob()?)).map_err(wrap)?;
+            for (id, labels) in &names {
+                let decoded = chunk::decode_series(blob, *id)
+                    .map_err(|reason| StoreError::Damaged { path: path.to_owned(), reason })?;
+                if let Some((times, values)) = decoded {
+                    take(samples, labels, &times, &values);
+                }
+            }
+        }
+        for (labels, mut later) in head {
+            samples.entry(labels).or_default().append(&mut later);
+        }
+        Ok(())
+    }
+}
+
+/// The tiers to look in, the best first: the one that fits, coarser ones, and then finer ones.
+fn tiers_for(plan: &QueryPlan) -> Vec<Tier> {
+    let best = match plan.resolution() {
+        Resolution::Raw if plan.aggregate.needs_sketch() => Tier::Hour,
+        Resolution::Raw => Tier::FiveMinutes,
+        Resolution::Rolled(tier) => tier,
+    };
+    let coarser = Tier::ALL.into_iter().filter(|tier| *tier >= best);
+    coarser.chain(Tier::ALL.into_iter().rev().filter(|tier| *tier < best)).collect()
+}
+
+/// One piece of all that there is of a day, in order of time.
+fn in_order(pieces: Vec<Piece>) -> Piece {
+    let mut pieces = pieces.into_iter();
+    match (pieces.next(), pieces.len()) {
+        (Some(Piece::Raw(samples)), 0) => Piece::Raw(once(samples)),
+        (Some(rolled), 0) => rolled,
+        (Some(Piece::Raw(mut samples)), _) => {
+            for piece in pieces {
+                if let Piece::Raw(more) = piece {
+                    samples.extend(more);
+                }
+            }
+            Piece::Raw(once(samples))
+        }
+        (Some(Piece::Rolled(buckets, sketches)), _) => {
+            // Of several locations.
+            let mut all: BTreeMap<i64, (Bucket, Option<Sketch>)> = BTreeMap::new();
+            let first = std::iter::once(Piece::Rolled(buckets, sketches));
+            for piece in first.chain(pieces) {
+                let Piece::Rolled(buckets, sketches) = piece else { continue };
+                let mut sketches = sketches.into_iter();
+                for bucket in buckets {
+                    let sketch = sketches.next();
+                    match all.get_mut(&bucket.start) {
+                        None => {
+                            all.insert(bucket.start, (bucket, sketch));
+                        }
+                        Some((known, known_sketch)) => {
+                            known.merge(&bucket);
+                            if let (Some(known), Some(sketch)) = (known_sketch, sketch) {
+                                known.merge(&sketch);
+                            }
+                        }
+                    }
+                }
+            }
+            let (buckets, sketches): (Vec<_>, Vec<_>) = all.into_values().unzip();
+            Piece::Rolled(buckets, sketches.into_iter().flatten().collect())
+        }
+        (None, _) => Piece::Raw(Vec::new()),
+    }
+}
+
+/// In order of time, each time once; of two samples with the same time the later one counts.
+fn once(mut samples: Vec<(i64, f64)>) -> Vec<(i64, f64)> {
+    samples.sort_by_key(|(time, _)| *time);
+    samples.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            kept.1 = later.1;
+        }
+        same
+    });
+    samples
+}
