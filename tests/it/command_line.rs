@@ -118,3 +118,32 @@ fn plugins_are_listed_and_an_export_comes_back_unchanged() {
     let second = Builder::new(other.path()).start();
     assert_eq!(before, shown(&second), "{out}");
 }
+
+#[test]
+fn a_backup_of_a_running_server_comes_back_in_another_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let nginx = Nginx::start();
+    let server = Server::start(folder.path());
+    let id = server.add_website("shop", &nginx.url());
+    server.wait_for_status(&id, "healthy");
+    let (is_ok, out, err) = run(folder.path(), &["backup", "store.tar"]);
+    assert!(is_ok && out.contains("store.tar: ") && out.contains("secret.key"), "{out}{err}");
+    assert!(err.contains("wise.sqlite3"), "progress names the files: {err}");
+    let (is_ok, _, err) = run(folder.path(), &["backup", "store.tar"]);
+    assert!(!is_ok && err.contains("name a new one"), "{err}");
+    let (is_ok, out, _) = run(folder.path(), &["check-store"]);
+    assert!(is_ok && out.contains("every file is whole"), "{out}");
+    let (is_ok, _, err) = run(folder.path(), &["restore", "store.tar"]);
+    assert!(!is_ok && err.contains("in use") && err.contains("nothing was changed"), "{err}");
+    let other = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.tar").display().to_string();
+    let (is_ok, out, err) = run(other.path(), &["restore", &file]);
+    assert!(is_ok && out.contains("secret.key"), "{out}{err}");
+    std::fs::copy(folder.path().join("data/secret.key"), other.path().join("data/secret.key")).unwrap();
+    let second = Server::start(other.path());
+    assert_eq!(second.get(&format!("/api/v1/monitors/{id}"))["name"], "shop");
+    let results = second.get(&format!("/api/v1/monitors/{id}/results?from=-1h"));
+    assert!(!results["items"].as_array().unwrap().is_empty(), "{results}");
+    let (is_ok, _, err) = run(other.path(), &["restore", "missing.tar"]);
+    assert!(!is_ok && err.contains("in use"), "{err}");
+}

@@ -17,8 +17,10 @@ cargo xtask COMMAND
   run                 get what is missing, build, and start on 127.0.0.1:8080
   test [GROUP…]       get what is missing, and run all tests, or those of the groups named
   ci                  what CI runs: format, lints, generated files, licences, tests, the README's commands
+  soak                kill the server 50 times under load, and look for what is lost
   bench [N…]          measure the dist binary with N website monitors at 1 s (default 1000 4000)
   bench monitors      measure the other kinds beside Debian's exporters
+  bench store [N [D]] measure disk, writes and queries of history: N monitors, D days
   codegen [--check]   write generated files, or fail when they are not up to date
   new-monitor NAME    write a new monitor crate and link it
   sync-monitors       link every crate under monitors/
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Some("test") => test::test(rest),
         Some("ci") => test::ci(),
         Some("bench") => bench::bench(rest),
+        Some("soak") => test::soak(),
         Some("codegen") => codegen::codegen(rest.iter().any(|argument| argument == "--check")),
         Some("new-monitor") => new_monitor::new_monitor(rest.first().map(String::as_str)),
         Some("sync-monitors") => new_monitor::sync(),

@@ -86,6 +86,17 @@ fn dashboard() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The long round of what `e2e` does shortly.
+pub(crate) fn soak() -> anyhow::Result<()> {
+    setup::for_tests()?;
+    run(&mut command("cargo", &["build", "--locked", "-p", "wise-monitoring"]))?;
+    run(command(
+        "cargo",
+        &["test", "--locked", "-p", "wise-e2e", "--test", "it", "--", "kills", "--nocapture"],
+    )
+    .env("WISE_KILL_ROUNDS", "50"))
+}
+
 fn e2e() -> anyhow::Result<()> {
     run(&mut command("cargo", &["build", "--locked", "-p", "wise-monitoring"]))?;
     let binary = target().join("debug/wise-monitoring");

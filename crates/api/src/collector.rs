@@ -114,10 +114,10 @@ impl fmt::Debug for Monitors {
 type Sample = (Vec<(String, String)>, f64);
 
 /// Names of the labels that every sample of a monitor has.
-const OWN_LABELS: [&str; 4] = ["monitor", "monitor_id", "kind", "name"];
+pub(crate) const OWN_LABELS: [&str; 4] = ["monitor", "monitor_id", "kind", "name"];
 
 /// What stands before the star of the pattern that a metric fits.
-fn found_prefix(plugin: &Plugin, name: &str) -> Option<&'static str> {
+pub(crate) fn found_prefix(plugin: &Plugin, name: &str) -> Option<&'static str> {
     plugin
         .metric_patterns
         .iter()

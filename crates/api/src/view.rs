@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use wise_catalog::{Catalog, CatalogEntry};
 use wise_core::{CheckRecord, HumanDuration, ManagedBy, Plugin, Reason, Status, Timestamp, Transition};
-use wise_storage::{Overview, OverviewDelta, OverviewItem, OverviewSnapshot, StoredResult, Uptime};
+use wise_storage::{
+    Maintenance, Overview, OverviewDelta, OverviewItem, OverviewSnapshot, StoredResult, Uptime,
+};
 
 /// A monitor: its definition and how it stands.
 #[derive(Debug, Serialize, ToSchema)]
@@ -420,12 +422,18 @@ pub(crate) struct UptimeView {
 }
 
 impl UptimeView {
-    pub(crate) fn new(window: String, from: Timestamp, to: Timestamp, uptime: Uptime) -> Self {
+    pub(crate) fn new(
+        window: String,
+        from: Timestamp,
+        to: Timestamp,
+        uptime: Uptime,
+        maintenance: Maintenance,
+    ) -> Self {
         Self {
             window,
             from,
             to,
-            uptime_ratio: uptime.ratio(),
+            uptime_ratio: uptime.ratio_with(maintenance),
             up_seconds: uptime.up_seconds,
             down_seconds: uptime.down_seconds,
             unknown_seconds: uptime.unknown_seconds,
@@ -433,6 +441,20 @@ impl UptimeView {
             maintenance_seconds: uptime.maintenance_seconds,
             incidents: uptime.incidents,
         }
+    }
+
+    /// The fields from `from` to `incidents`, without the window, separated by commas.
+    pub(crate) fn csv(&self) -> String {
+        let ratio = self.uptime_ratio.map(|ratio| ratio.to_string()).unwrap_or_default();
+        let seconds = [
+            self.up_seconds,
+            self.down_seconds,
+            self.unknown_seconds,
+            self.paused_seconds,
+            self.maintenance_seconds,
+        ];
+        let seconds = seconds.map(|seconds| seconds.to_string()).join(",");
+        format!("{},{},{ratio},{seconds},{}", self.from, self.to, self.incidents)
     }
 }
 

@@ -131,3 +131,39 @@ impl Clock for ManualClock {
 pub fn is_time_zone(name: &str) -> bool {
     jiff::tz::TimeZone::get(name).is_ok()
 }
+
+/// The days of a time zone that end with the one `now` is in, oldest first: the date, and where the day begins and ends.
+/// A day in which clocks change has 23 or 25 hours. `None` when there is no such zone.
+pub fn days_in_zone(name: &str, now: Timestamp, days: u32) -> Option<Vec<(String, Timestamp, Timestamp)>> {
+    let zone = jiff::tz::TimeZone::get(name).ok()?;
+    let today = jiff::Timestamp::from_microsecond(now.as_micros()).ok()?.to_zoned(zone.clone()).date();
+    let start = |date: jiff::civil::Date| {
+        let begin = date.to_zoned(zone.clone()).ok()?;
+        Some(Timestamp::from_micros(begin.timestamp().as_microsecond()))
+    };
+    (0..i64::from(days))
+        .rev()
+        .map(|back| {
+            let date = today.checked_sub(jiff::Span::new().try_days(back).ok()?).ok()?;
+            Some((date.to_string(), start(date)?, start(date.tomorrow().ok()?)?))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_have_the_hours_of_their_zone() {
+        let now = Timestamp::parse("2026-03-30T10:00:00Z").unwrap();
+        let days = days_in_zone("Europe/Berlin", now, 3).unwrap();
+        let hours: Vec<u64> = days.iter().map(|(_, from, to)| to.since(*from).as_secs() / 3600).collect();
+        assert_eq!((days[1].0.as_str(), hours), ("2026-03-29", vec![24, 23, 24]));
+        assert_eq!(days[0].1.to_string(), "2026-03-27T23:00:00.000Z");
+        let autumn = Timestamp::parse("2026-10-25T12:00:00Z").unwrap();
+        let long = &days_in_zone("Europe/Berlin", autumn, 1).unwrap()[0];
+        assert_eq!(long.2.since(long.1).as_secs(), 25 * 3600);
+        assert!(days_in_zone("Mars/Olympus", now, 1).is_none());
+    }
+}

@@ -23,7 +23,7 @@ mod status;
 mod threshold;
 
 pub use class::{ErrorClass, Fault, common};
-pub use clock::{Clock, ManualClock, SystemClock, Timestamp, is_time_zone};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp, days_in_zone, is_time_zone};
 pub use definition::{
     ManagedBy, MonitorDefinition, MonitorId, MonitorSpec, ProbeOverride, ProbeSchedule, ThresholdOverride,
     validate_dependencies, validate_spec,

@@ -45,6 +45,18 @@ pub(crate) enum Command {
     Plugins,
     /// Print every monitor as TOML, secrets as references
     Export,
+    /// Copy the whole store into one file; a server may run meanwhile
+    Backup {
+        /// The file to make; it must not be there yet
+        file: PathBuf,
+    },
+    /// Put a backup back; the data folder must have no store
+    Restore {
+        /// A file that `backup` made
+        file: PathBuf,
+    },
+    /// Read every file of the store and say which are damaged; a server may run meanwhile
+    CheckStore,
     /// Print a document made from the code
     #[command(hide = true)]
     Generate {

@@ -5,6 +5,7 @@
 //! sealed by [`Sealer`] before they get here.
 
 mod error;
+mod incidents;
 mod overview;
 pub mod ports;
 mod query;
@@ -16,6 +17,7 @@ mod sqlite;
 mod uptime;
 
 pub use error::StoreError;
+pub use incidents::{Incident, incidents};
 pub use overview::{
     BEATS, BUCKET_SECONDS, Counts, LastReadings, Overview, OverviewDelta, OverviewItem, OverviewSnapshot,
 };
@@ -26,5 +28,7 @@ pub use query::{
 pub use recorder::{Listener, Published, Recorder, RecorderState, StoredTransition, Verdicts};
 pub use retention::Retention;
 pub use seal::{KeySource, Sealer};
-pub use sqlite::{SqliteOptions, SqliteStore, read_definitions};
-pub use uptime::{Uptime, UptimeState, uptime};
+pub use sqlite::{
+    Copied, Progress, SqliteOptions, SqliteStore, backup, check_store, read_definitions, restore,
+};
+pub use uptime::{Maintenance, Uptime, UptimeState, uptime};

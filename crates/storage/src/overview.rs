@@ -170,28 +170,39 @@ impl Overview {
         }
     }
 
-    /// Brings back what an earlier run knew of a monitor: its status, the changes of the last day, the latencies of
-    /// the last hour.
+    /// Brings back what an earlier run knew of a monitor: its status and the changes of the last day.
     pub fn restore(
         &self,
         id: MonitorId,
         status: (Status, bool, Timestamp, Option<Reason>),
         last_check: Option<Timestamp>,
         states: impl IntoIterator<Item = (Timestamp, UptimeState)>,
-        checks: impl IntoIterator<Item = (Timestamp, Status, bool, Option<f64>)>,
     ) {
         let mut state = self.lock();
         let Some(live) = state.monitors.get_mut(&id) else { return };
         (live.item.status, live.item.down, live.item.since, live.item.reason) = status;
         live.states = states.into_iter().collect();
         live.item.last_check = last_check;
+    }
+
+    /// Adds checks of an earlier run to a monitor's bar: when, the status after it, whether it failed, its latency in
+    /// seconds. Checks may have been made since then; what they say stays.
+    pub fn fill(
+        &self,
+        id: MonitorId,
+        checks: impl IntoIterator<Item = (Timestamp, Status, bool, Option<f64>)>,
+    ) {
+        let mut state = self.lock();
+        let Some(live) = state.monitors.get_mut(&id) else { return };
+        let has_latency = live.item.latency_ms.is_some();
         for (time, status, failed, latency) in checks {
             live.beat(time, letter(status, failed), latency);
             live.item.last_check = live.item.last_check.max(Some(time));
-            if !failed && latency.is_some() {
+            if !failed && !has_latency && latency.is_some() {
                 live.item.latency_ms = latency.map(|seconds| seconds * 1e3);
             }
         }
+        state.dirty.insert(id);
     }
 
     /// Takes in verdicts.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use wise_core::{CheckRecord, MonitorDefinition, MonitorId, Reason, Status, Timestamp, Transition};
 
 use crate::error::StoreError;
-use crate::query::{Answer, QueryPlan, ResultQuery, StoredResult};
+use crate::query::{Answer, QueryPlan, ResultQuery, SeriesPieces, StoredResult};
 
 /// Definitions. Their settings come in and go out sealed.
 pub trait DefinitionStore: Send + Sync {
@@ -133,6 +133,13 @@ pub trait HistoryStore: Send + Sync {
     /// # Errors
     /// The store cannot be read.
     fn answer(&self, plan: &QueryPlan) -> Result<Answer, StoreError>;
+
+    /// What there is of the series of one monitor that a plan asks for, before it is merged: for those who want
+    /// everything, such as an export.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError>;
 
     /// Checks, newest first.
     ///

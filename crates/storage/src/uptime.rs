@@ -47,11 +47,55 @@ pub struct Uptime {
     pub incidents: u32,
 }
 
+/// What time in maintenance counts as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Maintenance {
+    /// Nothing: it is left out, as unknown is.
+    #[default]
+    Apart,
+    /// Up.
+    Up,
+    /// Down.
+    Down,
+}
+
+impl Maintenance {
+    /// Reads `apart`, `up` or `down`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "apart" => Self::Apart,
+            "up" => Self::Up,
+            "down" => Self::Down,
+            _ => return None,
+        })
+    }
+}
+
 impl Uptime {
     /// Up ÷ (up + down); `None` when there is neither.
     pub fn ratio(&self) -> Option<f64> {
-        let known = self.up_seconds + self.down_seconds;
-        (known > 0.0).then(|| self.up_seconds / known)
+        self.ratio_with(Maintenance::Apart)
+    }
+
+    /// Up ÷ (up + down), with maintenance counted as told; `None` when there is neither.
+    pub fn ratio_with(&self, maintenance: Maintenance) -> Option<f64> {
+        let (mut up, mut down) = (self.up_seconds, self.down_seconds);
+        match maintenance {
+            Maintenance::Apart => {}
+            Maintenance::Up => up += self.maintenance_seconds,
+            Maintenance::Down => down += self.maintenance_seconds,
+        }
+        (up + down > 0.0).then(|| up / (up + down))
+    }
+
+    /// Adds the time of another monitor, or of another range.
+    pub fn add(&mut self, other: &Self) {
+        self.up_seconds += other.up_seconds;
+        self.down_seconds += other.down_seconds;
+        self.unknown_seconds += other.unknown_seconds;
+        self.paused_seconds += other.paused_seconds;
+        self.maintenance_seconds += other.maintenance_seconds;
+        self.incidents += other.incidents;
     }
 }
 
@@ -64,6 +108,7 @@ pub fn uptime(
 ) -> Uptime {
     let mut sum = Uptime::default();
     let mut current: Option<(Timestamp, UptimeState)> = None;
+    let mut was_down = false;
     for (time, state) in states {
         if time >= to {
             break;
@@ -71,10 +116,12 @@ pub fn uptime(
         if let Some((since, before)) = current {
             add(&mut sum, before, since.max(from), time);
         }
-        let went_down =
-            state == UptimeState::Down && current.is_none_or(|(_, before)| before != UptimeState::Down);
-        if went_down && time >= from {
+        // What was down before and after an unknown time was not seen to recover: that is one incident.
+        if state == UptimeState::Down && !was_down && time >= from {
             sum.incidents += 1;
+        }
+        if state != UptimeState::Unknown {
+            was_down = state == UptimeState::Down;
         }
         current = Some((time, state));
     }

@@ -1,26 +1,24 @@
-//! A monitor's past: metrics over time, checks, transitions, uptime.
+//! A monitor's past: metrics over time, checks, transitions.
 
 use actix_web::{HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use wise_catalog::{Catalog, CatalogEntry};
-use wise_core::{Clock, FieldError, HumanDuration, MonitorId, Timestamp};
+use wise_core::{Clock, FieldError, HumanDuration, MonitorId, Plugin, Timestamp};
 use wise_storage::ports::Store;
-use wise_storage::{Aggregate, QueryPlan, ResultQuery, StoreError, UptimeState, uptime};
+use wise_storage::{Aggregate, AnswerSeries, QueryPlan, ResultQuery, StoreError};
 
 use super::{blocking, monitor_id};
 use crate::access::{Access, permission::MonitorsRead};
 use crate::cursor::{self, Page};
 use crate::problem::{Kind, Problem, ProblemDocument};
-use crate::view::{ResultView, TransitionView, UptimeView};
+use crate::view::{ResultView, TransitionView};
 
 /// Points of a series at most.
-const MAX_POINTS: usize = 10_000;
+pub(super) const MAX_POINTS: usize = 10_000;
 /// Metrics of a request at most.
 const MAX_METRICS: usize = 32;
-/// Windows of an uptime request at most.
-const MAX_WINDOWS: usize = 16;
 
 /// A range and how to merge it.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -65,14 +63,6 @@ pub(crate) struct TransitionParams {
     cursor: Option<String>,
 }
 
-/// The windows asked for.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct UptimeParams {
-    /// Durations up to now, separated by commas. Default: `24h,7d,30d,90d`.
-    windows: Option<String>,
-}
-
 /// A metric over time.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = History)]
@@ -88,7 +78,7 @@ struct HistoryView {
     series: Vec<serde_json::Value>,
 }
 
-fn entry(catalog: &Catalog, id: &str) -> Result<(MonitorId, CatalogEntry), Problem> {
+pub(super) fn entry(catalog: &Catalog, id: &str) -> Result<(MonitorId, CatalogEntry), Problem> {
     let id = monitor_id(id)?;
     Ok((id, catalog.get(id).ok_or_else(|| Problem::not_found("monitor"))?))
 }
@@ -110,7 +100,7 @@ fn time(field: &str, text: Option<&str>, default: Timestamp, now: Timestamp) -> 
     })
 }
 
-fn range(
+pub(super) fn range(
     from: Option<&str>,
     to: Option<&str>,
     back: HumanDuration,
@@ -123,6 +113,27 @@ fn range(
     }
     let error = FieldError::new("from", "is not before `to`").value(from).cure("swap the two");
     Err(Problem::field(Kind::Malformed, error))
+}
+
+/// Reads the name of an aggregate.
+pub(super) fn aggregate(name: Option<&str>) -> Result<Aggregate, Problem> {
+    let Some(name) = name else { return Ok(Aggregate::default()) };
+    Aggregate::from_name(name).ok_or_else(|| {
+        let error = FieldError::new("aggregate", "there is no such aggregate").value(name);
+        Problem::field(Kind::Malformed, error.cure(format!("use {}", Aggregate::NAMES)))
+    })
+}
+
+/// The unit of a metric: as declared, or the last word of its name.
+pub(super) fn unit_of(plugin: Option<&Plugin>, name: &str) -> String {
+    let declared = plugin.and_then(|plugin| plugin.metric(name)).map(|metric| metric.unit.to_owned());
+    declared.unwrap_or_else(|| name.rsplit(['_', '.']).next().unwrap_or_default().to_owned())
+}
+
+/// A series as answers show it.
+pub(super) fn series_view(series: AnswerSeries) -> serde_json::Value {
+    let labels: serde_json::Map<_, _> = series.labels.into_iter().map(|(k, v)| (k, json!(v))).collect();
+    json!({"labels": labels, "points": series.points})
 }
 
 /// A metric, or several, over time.
@@ -144,11 +155,7 @@ pub(crate) async fn show_history(
     let (from, to) =
         range(params.from.as_deref(), params.to.as_deref(), HumanDuration::from_secs(3600), clock.now())?;
     let malformed = |error| Problem::field(Kind::Malformed, error);
-    let aggregate = params.aggregate.as_deref().map(|name| {
-        let error = FieldError::new("aggregate", "there is no such aggregate").value(name);
-        Aggregate::from_name(name).ok_or_else(|| error.cure(format!("use {}", Aggregate::NAMES)))
-    });
-    let aggregate = aggregate.transpose().map_err(malformed)?.unwrap_or_default();
+    let aggregate = aggregate(params.aggregate.as_deref())?;
     let points = params.points.unwrap_or(300);
     if !(1..=MAX_POINTS).contains(&points) {
         let error = FieldError::new("points", "out of range").value(points);
@@ -170,10 +177,6 @@ pub(crate) async fn show_history(
         let error = FieldError::new("metric", "the monitor has no such metric").value(name);
         return Err(malformed(error.cure(format!("known here: {}", known.join(", ")))));
     }
-    let unit = |name: &str| {
-        let declared = plugin.and_then(|plugin| plugin.metric(name)).map(|metric| metric.unit.to_owned());
-        declared.unwrap_or_else(|| name.rsplit(['_', '.']).next().unwrap_or_default().to_owned())
-    };
     let plans: Vec<QueryPlan> =
         names.iter().map(|metric| QueryPlan::of(id, metric, (from, to), points, aggregate)).collect();
     let found =
@@ -184,17 +187,9 @@ pub(crate) async fn show_history(
         .zip(found)
         .map(|(name, answer)| HistoryView {
             metric: name.clone(),
-            unit: unit(name),
+            unit: unit_of(plugin, name),
             step_seconds: answer.step.as_secs_f64(),
-            series: answer
-                .series
-                .into_iter()
-                .map(|series| {
-                    let labels: serde_json::Map<_, _> =
-                        series.labels.into_iter().map(|(k, v)| (k, json!(v))).collect();
-                    json!({"labels": labels, "points": series.points})
-                })
-                .collect(),
+            series: answer.series.into_iter().map(series_view).collect(),
         })
         .collect();
     Ok(match (given.contains(','), views.pop()) {
@@ -267,47 +262,4 @@ pub(crate) async fn list_transitions(
     let items =
         found.iter().map(|(sequence, transition)| TransitionView::new(*sequence, transition, None)).collect();
     Ok(HttpResponse::Ok().json(Page::<TransitionView> { items, next_cursor }))
-}
-
-/// Time spent up, down and unknown, weighed by time.
-#[utoipa::path(
-    tag = "history",
-    params(("id" = String, Path, description = "Id of the monitor"), UptimeParams),
-    responses((status = 200, description = "The uptime", body = Page<UptimeView>), (status = 404, body = ProblemDocument))
-)]
-#[get("/api/v1/monitors/{id}/uptime")]
-pub(crate) async fn show_uptime(
-    _: Access<MonitorsRead>,
-    id: web::Path<String>,
-    params: web::Query<UptimeParams>,
-    catalog: web::Data<Catalog>,
-    store: web::Data<dyn Store>,
-    clock: web::Data<dyn Clock>,
-) -> Result<HttpResponse, Problem> {
-    let (id, _) = entry(&catalog, &id)?;
-    let now = clock.now();
-    let mut windows = Vec::new();
-    for text in params.windows.as_deref().unwrap_or("24h,7d,30d,90d").split(',').map(str::trim) {
-        let length =
-            text.parse::<HumanDuration>().ok().filter(|length| !length.0.is_zero()).ok_or_else(|| {
-                let error = FieldError::new("windows", "is no duration").value(text);
-                Problem::field(Kind::Malformed, error.cure("use durations such as 24h,7d"))
-            })?;
-        windows.push((text.to_owned(), now.minus(length.0)));
-    }
-    if windows.len() > MAX_WINDOWS {
-        let error = FieldError::new("windows", format!("more than {MAX_WINDOWS}"));
-        return Err(Problem::field(Kind::Malformed, error));
-    }
-    let earliest = windows.iter().map(|(_, from)| *from).min().unwrap_or(now);
-    let mut states = blocking(move || store.states(Some(id), earliest)).await?;
-    let states = states.remove(&id).unwrap_or_default();
-    let items = windows
-        .into_iter()
-        .map(|(window, from)| {
-            let changes = states.iter().map(|(time, status, down)| (*time, UptimeState::of(*status, *down)));
-            UptimeView::new(window, from, now, uptime(changes, from, now))
-        })
-        .collect();
-    Ok(HttpResponse::Ok().json(Page::<UptimeView>::whole(items)))
 }

@@ -2,14 +2,17 @@
 
 mod dashboard;
 mod events;
+mod export;
 mod health;
 mod history;
 mod metrics;
 mod monitors;
 mod overview;
 mod plugins;
+mod query;
 mod readings;
 mod settings;
+mod uptime;
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -59,10 +62,15 @@ fn register(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
         .service(monitors::delete_monitor)
         .service(monitors::check_monitor)
         .service(readings::show_readings)
+        .service(query::run_query)
+        .service(export::export_history)
         .service(history::show_history)
         .service(history::list_results)
         .service(history::list_transitions)
-        .service(history::show_uptime);
+        .service(uptime::show_uptime)
+        .service(uptime::show_days)
+        .service(uptime::list_incidents)
+        .service(uptime::report_sla);
 }
 
 /// The OpenAPI document of all routes.

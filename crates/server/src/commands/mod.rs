@@ -6,6 +6,7 @@ mod export;
 mod generate;
 mod plugins;
 pub(crate) mod serve;
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,6 +23,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::CheckConfig => check_config::run(&cli.sources, &environment),
         Command::Check { target, name } => check::run(&target, name.as_deref(), &environment),
         Command::Plugins => plugins::run(),
+        Command::Backup { file } => store::backup(&file, &cli.sources, &environment),
+        Command::Restore { file } => store::restore(&file, &cli.sources, &environment),
+        Command::CheckStore => store::check(&cli.sources, &environment),
         Command::Export => export::run(&cli.sources, &environment),
         Command::Generate { what } => generate::run(&what),
     }

@@ -79,6 +79,7 @@ async fn serve(
     let server = server.run();
     let handle = server.handle();
 
+    let started = services.clock.now();
     let taken_up = {
         let (catalog, files) = (catalog.clone(), files.clone());
         let store = services.store.clone();
@@ -100,6 +101,8 @@ async fn serve(
     tasks.spawn(async move { watched.watch().await });
     let live = services.live.clone();
     tasks.spawn(async move { live.run().await });
+    let (filled, is_stopping) = (catalog.clone(), stopping.clone());
+    tasks.spawn_blocking(move || filled.fill_bars(started, || is_stopping.load(Ordering::Relaxed)));
     tasks.spawn(follow_files(catalog, files, settings.monitors.reload_interval.0));
     welcome(&settings, &bound, taken_up, uplink.is_some());
 

@@ -28,6 +28,12 @@ pub fn answer<E>(
                 continue;
             }
             let labels = match &plan.grouping {
+                // Series of two monitors may have the same labels.
+                Grouping::Each if plan.monitors.len() > 1 => {
+                    let mut labels = series.labels;
+                    labels.insert(0, ("monitor".to_owned(), monitor.to_string()));
+                    labels
+                }
                 Grouping::Each => series.labels,
                 Grouping::By(names) => grouped(names, *monitor, &series.labels),
             };

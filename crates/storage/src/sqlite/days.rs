@@ -18,7 +18,7 @@ use super::open::{Access, open};
 use super::pool::Pool;
 use super::read::Reader;
 use crate::error::StoreError;
-use crate::query::{Answer, QueryPlan, answer};
+use crate::query::{Answer, QueryPlan, SeriesPieces, answer};
 use crate::retention::Retention;
 
 /// A day is closed this long after its end, when the last stragglers have come.
@@ -342,6 +342,13 @@ impl Days {
             Some(key) => reader.read(key, plan),
             None => Ok(Vec::new()),
         })
+    }
+
+    pub(super) fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
+        let Some(key) = self.key(monitor) else { return Ok(Vec::new()) };
+        let series = Reader::new(self)?.read(key, plan)?;
+        let fits = |one: &SeriesPieces| plan.matchers.iter().all(|matcher| matcher.fits(&one.labels));
+        Ok(series.into_iter().filter(fits).collect())
     }
 
     /// A damaged file, or one that has just been removed, does not keep the others from being read.

@@ -5,6 +5,7 @@
 //! (`rollup_file`, `rollup_chunk`). `files` knows the names, `read` and `results` read across files. SQLite does the
 //! crash safety.
 
+mod backup;
 mod chunk;
 mod compact;
 mod day;
@@ -28,8 +29,10 @@ use wise_core::{CheckRecord, MonitorDefinition, MonitorId, Timestamp, Transition
 
 use crate::error::StoreError;
 use crate::ports::{DefinitionStore, HistoryStore, LastState, MainRecord, StateChanges};
-use crate::query::{Answer, QueryPlan, ResultQuery, StoredResult};
+use crate::query::{Answer, QueryPlan, ResultQuery, SeriesPieces, StoredResult};
 use crate::retention::Retention;
+
+pub use backup::{Copied, Progress, backup, check_store, restore};
 
 use days::Days;
 use main_file::MainFile;
@@ -181,6 +184,10 @@ impl HistoryStore for SqliteStore {
 
     fn answer(&self, plan: &QueryPlan) -> Result<Answer, StoreError> {
         self.days.answer(plan)
+    }
+
+    fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
+        self.days.read(monitor, plan)
     }
 
     fn results(&self, query: &ResultQuery) -> Result<Vec<StoredResult>, StoreError> {

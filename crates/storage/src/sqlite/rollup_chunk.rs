@@ -157,6 +157,14 @@ pub(super) fn decode(
     wanted_series.iter().map(read).collect()
 }
 
+/// Reads everything.
+pub(super) fn verify(blob: &[u8]) -> Result<(), String> {
+    let all = Wanted { spread: true, extremes: true, ends: true, sketches: true };
+    let stored: Stored<'_> = postcard::from_bytes(blob).map_err(|error| error.to_string())?;
+    let series: Vec<u32> = stored.series.iter().map(|one| one.series).collect();
+    decode(blob, &series, all, 0, 1).map(|_| ())
+}
+
 fn read_series(
     one: &StoredSeries<'_>,
     length: usize,

@@ -386,6 +386,93 @@ fn the_oldest_goes_when_there_is_too_much() {
 }
 
 #[test]
+fn a_backup_made_while_the_store_is_open_comes_back_whole() {
+    let (folder, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    fill(&store, shop.id, 2);
+    store.compact_all(START.plus(Duration::from_secs(86_400 + 300))).unwrap();
+    let file = out.path().join("backup.tar");
+    let mut seen = Vec::new();
+    let copied =
+        backup(folder.path(), &file, "1.2.3", |progress| seen.push(progress.file.to_owned())).unwrap();
+    assert_eq!((copied.files, seen.len()), (6, 6), "{seen:?}");
+    assert_eq!(seen.last().map(String::as_str), Some(MAIN));
+    let again = backup(folder.path(), &file, "1.2.3", |_| {}).unwrap_err();
+    assert!(again.to_string().contains("there already"), "{again}");
+    let target = out.path().join("data");
+    assert_eq!(restore(&file, &target, |_| {}).unwrap(), copied);
+    let back = SqliteStore::open(&options(&target), START.plus(Duration::from_secs(2 * 86_400))).unwrap();
+    assert_eq!(back.monitors().unwrap(), store.monitors().unwrap());
+    assert_eq!(all_results(&back, shop.id), all_results(&store, shop.id));
+    assert_eq!(check_store(&target, |_| {}).unwrap(), []);
+    drop(back);
+    let taken = restore(&file, &target, |_| {}).unwrap_err();
+    assert!(taken.to_string().contains("there already"), "{taken}");
+    // Cut off, changed, or made up: refused, and the folder stays empty.
+    let whole = std::fs::read(&file).unwrap();
+    let empty = out.path().join("empty");
+    for (name, bytes) in [
+        ("cut", whole[..whole.len() / 2].to_vec()),
+        ("flipped", {
+            let mut bytes = whole.clone();
+            bytes[whole.len() / 3] ^= 1;
+            bytes
+        }),
+    ] {
+        let bad = out.path().join(name);
+        std::fs::write(&bad, bytes).unwrap();
+        let error = restore(&bad, &empty, |_| {}).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{name}: {error}");
+        assert!(!empty.join(MAIN).exists() && !empty.join("restoring").exists());
+    }
+    let mut evil = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(4);
+    header.as_mut_bytes()[..11].copy_from_slice(b"../evil.txt");
+    header.set_cksum();
+    evil.append(&header, &b"evil"[..]).unwrap();
+    std::fs::write(out.path().join("evil"), evil.into_inner().unwrap()).unwrap();
+    let error = restore(&out.path().join("evil"), &empty, |_| {}).unwrap_err();
+    assert!(error.to_string().contains("evil.txt") && !out.path().join("evil.txt").exists(), "{error}");
+}
+
+#[test]
+fn damaged_partitions_are_found_and_the_rest_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    fill(&store, shop.id, 3);
+    let now = START.plus(Duration::from_secs(3 * 86_400 + 300));
+    store.compact_all(now).unwrap();
+    assert_eq!(check_store(folder.path(), |_| {}).unwrap(), []);
+    drop(store);
+    let history = folder.path().join("history");
+    let truncated = history.join("2024-10-04.sealed.sqlite3");
+    let bytes = std::fs::read(&truncated).unwrap();
+    std::fs::write(&truncated, &bytes[..bytes.len() / 2]).unwrap();
+    let flipped = history.join("2024-10-05.sealed.sqlite3");
+    let mut bytes = std::fs::read(&flipped).unwrap();
+    // Behind the tables' pages: in the middle of the only chunk.
+    let middle = bytes.len() * 3 / 4;
+    bytes[middle..middle + 64].iter_mut().for_each(|byte| *byte ^= 0x55);
+    std::fs::write(&flipped, &bytes).unwrap();
+    let store = SqliteStore::open(&options(folder.path()), now).unwrap();
+    let found: Vec<PathBuf> =
+        check_store(folder.path(), |_| {}).unwrap().into_iter().map(|(path, _)| path).collect();
+    assert!(found.contains(&truncated), "{found:?}");
+    let days = all_results(&store, shop.id);
+    let last_day = START.plus(Duration::from_secs(2 * 86_400));
+    assert_eq!(days.iter().filter(|result| result.time >= last_day).count(), 2880);
+    let range = (START, START.plus(Duration::from_secs(3 * 86_400)));
+    let plan = QueryPlan::of(shop.id, TOTAL.name, range, 3, Aggregate::Count);
+    let points = store.answer(&plan).unwrap().series.remove(0).points;
+    assert_eq!(points.len(), 3, "rollups stand in for samples: {points:?}");
+}
+
+#[test]
 fn damage_is_set_aside_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&options(folder.path()), START).unwrap();

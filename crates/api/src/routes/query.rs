@@ -1,0 +1,193 @@
+//! A metric of many monitors over time, merged and grouped.
+
+use std::collections::BTreeMap;
+
+use actix_web::{HttpResponse, get, web};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use wise_catalog::{Catalog, CatalogEntry};
+use wise_core::{Clock, FieldError, HumanDuration, MonitorId};
+use wise_storage::ports::Store;
+use wise_storage::{Aggregate, Grouping, Matcher, QueryPlan};
+
+use super::blocking;
+use super::history::{MAX_POINTS, aggregate, range, series_view, unit_of};
+use crate::access::{Access, permission::MonitorsRead};
+use crate::problem::{Kind, Problem, ProblemDocument};
+
+/// Monitors of a query at most.
+const MAX_MONITORS: usize = 10_000;
+/// Series of an answer at most.
+const MAX_SERIES: usize = 5_000;
+
+/// A query.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QueryParams {
+    /// Dotted name of a metric.
+    metric: String,
+    /// Ids or names of monitors, separated by commas. Default: every monitor whose kind has the metric.
+    monitors: Option<String>,
+    /// Only monitors with these tags: `key:value`, separated by commas.
+    tags: Option<String>,
+    /// Conditions on labels, separated by commas: `label=value`, `label!=value`, `label=~regex`, `label!~regex`.
+    #[serde(rename = "match")]
+    conditions: Option<String>,
+    /// Labels to group by, separated by commas; `monitor` is the monitor. Empty: everything is one series. Without it,
+    /// every series stays by itself.
+    by: Option<String>,
+    /// RFC 3339, or relative to now, such as `-6h`. Default: `-1h`.
+    from: Option<String>,
+    /// RFC 3339, or relative to now. Default: now.
+    to: Option<String>,
+    /// Points a series at most, 1 to 10000. Default: 300.
+    points: Option<usize>,
+    /// avg, min, max, sum, last, count, stddev, median, rate, increase, or p50 to p99. Default: avg. In a group, sum, last,
+    /// rate and increase add up what its series have; the others are of all samples together.
+    aggregate: Option<String>,
+}
+
+/// The answer to a query.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = QueryAnswer)]
+struct QueryView {
+    /// The metric.
+    metric: String,
+    /// Its unit.
+    unit: String,
+    /// Width of a point.
+    step_seconds: f64,
+    /// Names of the monitors that have a series, by id.
+    monitors: BTreeMap<String, String>,
+    /// A series for each set of labels.
+    #[schema(value_type = Vec<Object>)]
+    series: Vec<serde_json::Value>,
+}
+
+/// The parts of a list that is separated by commas.
+pub(super) fn list(text: Option<&str>) -> Vec<String> {
+    let parts = text.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
+}
+
+/// The monitors that are named, or all, that have the tags.
+pub(super) fn chosen(
+    catalog: &Catalog,
+    monitors: Option<&str>,
+    tags: Option<&str>,
+) -> Result<Vec<CatalogEntry>, Problem> {
+    let malformed = |error| Problem::field(Kind::Malformed, error);
+    let mut entries = catalog.list();
+    let wanted = list(monitors);
+    let is_meant = |entry: &CatalogEntry, name: &String| {
+        entry.definition.spec.name == *name || entry.definition.id.to_string() == *name
+    };
+    for name in &wanted {
+        if !entries.iter().any(|entry| is_meant(entry, name)) {
+            let error = FieldError::new("monitors", "there is no such monitor").value(name);
+            return Err(malformed(error.cure("use ids or names as in /api/v1/monitors")));
+        }
+    }
+    if !wanted.is_empty() {
+        entries.retain(|entry| wanted.iter().any(|name| is_meant(entry, name)));
+    }
+    for tag in list(tags) {
+        let Some((key, value)) = tag.split_once(':') else {
+            let error = FieldError::new("tags", "is no tag").value(&tag).cure("write key:value");
+            return Err(malformed(error));
+        };
+        entries.retain(|entry| entry.definition.spec.tags.get(key).is_some_and(|found| found == value));
+    }
+    if entries.len() > MAX_MONITORS {
+        let error = FieldError::new("monitors", format!("more than {MAX_MONITORS} monitors are meant"));
+        return Err(malformed(error.cure("name fewer, or use tags")));
+    }
+    Ok(entries)
+}
+
+/// Those of them that can have a metric.
+fn with_metric(
+    catalog: &Catalog,
+    mut entries: Vec<CatalogEntry>,
+    metric: &str,
+) -> Result<Vec<CatalogEntry>, Problem> {
+    let registry = catalog.registry();
+    entries.retain(|entry| {
+        registry.plugin(&entry.definition.spec.kind).is_some_and(|plugin| plugin.allows_metric(metric))
+    });
+    if entries.is_empty() {
+        let error = FieldError::new("metric", "no monitor that is meant has such a metric").value(metric);
+        let error = error.cure("see /api/v1/plugins for the metrics of each kind");
+        return Err(Problem::field(Kind::Malformed, error));
+    }
+    Ok(entries)
+}
+
+/// A metric of many monitors over time, merged and grouped.
+#[utoipa::path(
+    tag = "history",
+    params(QueryParams),
+    responses((status = 200, description = "The answer", body = QueryView), (status = 422, body = ProblemDocument))
+)]
+#[get("/api/v1/query")]
+pub(crate) async fn run_query(
+    _: Access<MonitorsRead>,
+    params: web::Query<QueryParams>,
+    catalog: web::Data<Catalog>,
+    store: web::Data<dyn Store>,
+    clock: web::Data<dyn Clock>,
+) -> Result<HttpResponse, Problem> {
+    let hour = HumanDuration::from_secs(3600);
+    let (from, to) = range(params.from.as_deref(), params.to.as_deref(), hour, clock.now())?;
+    let malformed = |error| Problem::field(Kind::Malformed, error);
+    let aggregate: Aggregate = aggregate(params.aggregate.as_deref())?;
+    let points = params.points.unwrap_or(300);
+    if !(1..=MAX_POINTS).contains(&points) {
+        let error = FieldError::new("points", "out of range").value(points);
+        return Err(malformed(error.cure(format!("use a number from 1 to {MAX_POINTS}"))));
+    }
+    let matchers = list(params.conditions.as_deref())
+        .iter()
+        .map(|text| Matcher::parse(text).map_err(|why| malformed(FieldError::new("match", why).value(text))))
+        .collect::<Result<Vec<_>, _>>()?;
+    let entries = chosen(&catalog, params.monitors.as_deref(), params.tags.as_deref())?;
+    let entries = with_metric(&catalog, entries, &params.metric)?;
+    let grouping = match &params.by {
+        None => Grouping::Each,
+        Some(_) => Grouping::By(list(params.by.as_deref())),
+    };
+    let plugin = catalog.registry().plugin(&entries[0].definition.spec.kind);
+    let unit = unit_of(plugin, &params.metric);
+    let metric = params.metric.clone();
+    let plan = QueryPlan {
+        monitors: entries.iter().map(|entry| entry.definition.id).collect(),
+        metric: metric.clone(),
+        matchers,
+        from,
+        to,
+        points,
+        aggregate,
+        grouping,
+    };
+    let answer = blocking(move || store.answer(&plan)).await?;
+    if answer.series.len() > MAX_SERIES {
+        let error = FieldError::new("by", format!("the answer has {} series", answer.series.len()));
+        return Err(malformed(
+            error.cure(format!("group them, or ask for fewer: at most {MAX_SERIES} are answered")),
+        ));
+    }
+    let names: BTreeMap<MonitorId, &str> =
+        entries.iter().map(|entry| (entry.definition.id, entry.definition.spec.name.as_str())).collect();
+    let labelled = answer.series.iter().flat_map(|series| &series.labels);
+    let monitors = labelled
+        .filter(|(label, _)| label == "monitor")
+        .filter_map(|(_, id)| Some((id.clone(), (*names.get(&id.parse().ok()?)?).to_owned())))
+        .collect();
+    Ok(HttpResponse::Ok().json(QueryView {
+        metric,
+        unit,
+        step_seconds: answer.step.as_secs_f64(),
+        monitors,
+        series: answer.series.into_iter().map(series_view).collect(),
+    }))
+}
