@@ -58,6 +58,11 @@ impl Collector for Own {
                 stats.discarded + self.recorder.dropped(),
             ),
             ("wise_store_results_stored", "Results stored", self.recorder.stored()),
+            (
+                "wise_store_readings_refused",
+                "Readings that were not kept, because their monitor has more series than storage.max_series",
+                self.recorder.refused(),
+            ),
         ];
         for (name, help, value) in counters {
             let metric = ConstCounter::new(value);

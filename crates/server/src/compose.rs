@@ -82,6 +82,7 @@ pub(crate) fn compose(settings: &Settings, environment: &Environment) -> anyhow:
         folder: folder.clone(),
         retention: settings.storage.retention(),
         head_bytes: settings.storage.head_bytes,
+        max_series: settings.storage.max_series,
         location: settings.checks.location.clone(),
         worker: worker.clone(),
     };

@@ -73,6 +73,8 @@ pub(crate) struct Storage {
     pub(crate) max_bytes: u64,
     /// Memory for results that are not compressed yet, in bytes.
     pub(crate) head_bytes: usize,
+    /// Series with labels that one monitor may have in a day; readings beyond are not kept.
+    pub(crate) max_series: usize,
 }
 
 /// Files with monitors.
@@ -179,6 +181,7 @@ impl Default for Storage {
             retention_1d: HumanDuration::from_secs(5 * 365 * 86_400),
             max_bytes: 0,
             head_bytes: 12 * 1024 * 1024,
+            max_series: 10_000,
         }
     }
 }

@@ -115,6 +115,7 @@ fn open(folder: &Path) -> SqliteStore {
         folder: folder.to_owned(),
         retention,
         head_bytes: 12 << 20,
+        max_series: 10_000,
         location: "bench".to_owned(),
         worker: "w1".to_owned(),
     };

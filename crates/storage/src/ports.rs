@@ -141,6 +141,9 @@ pub trait HistoryStore: Send + Sync {
     /// The store cannot be read.
     fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError>;
 
+    /// Readings that were not kept, because their monitor has more series with labels than are allowed.
+    fn refused_readings(&self) -> u64;
+
     /// Checks, newest first.
     ///
     /// # Errors

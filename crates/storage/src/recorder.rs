@@ -63,6 +63,7 @@ pub struct RecorderState {
     stored: AtomicU64,
     dropped: AtomicU64,
     pending: AtomicU64,
+    refused: AtomicU64,
     error: Mutex<Option<String>>,
 }
 
@@ -85,6 +86,11 @@ impl RecorderState {
     /// Results given up because the store could not be written.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Readings that were not kept, because their monitor has too many series.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Results that wait for the store.
@@ -307,6 +313,7 @@ impl Writer {
 
     fn house_keeping(&mut self) {
         let now = self.clock.now();
+        self.state.refused.store(self.store.refused_readings(), Ordering::Relaxed);
         if let Err(error) = self.store.tend(now) {
             self.failed(&error);
         }

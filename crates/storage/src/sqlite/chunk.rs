@@ -142,16 +142,22 @@ fn fits(values: &[f64], step: f64) -> bool {
     step > 0.0 && values.iter().all(|value| value.is_finite() && (value / step).abs() < 9e15)
 }
 
-/// Times in microseconds, and the values at them.
-pub(super) type Points = (Vec<i64>, Vec<f64>);
-
-/// Reads the times and one series; `None` when the chunk does not have it.
-pub(super) fn decode_series(blob: &[u8], series: u32) -> Result<Option<Points>, String> {
+/// Reads the times and the values of the series that are wanted, and hands over each that the chunk has.
+pub(super) fn decode_series(
+    blob: &[u8],
+    is_wanted: impl Fn(u32) -> bool,
+    mut take: impl FnMut(u32, &[i64], &[f64]),
+) -> Result<(), String> {
     let stored = read(blob)?;
-    let Some(values) = stored.values.iter().find(|values| values.series == series) else { return Ok(None) };
-    let times = stored.times()?;
-    let column = column(values, times.len())?;
-    Ok(Some((times, column)))
+    let mut times = None;
+    for values in stored.values.iter().filter(|values| is_wanted(values.series)) {
+        let times = match &mut times {
+            Some(times) => times,
+            none => none.insert(stored.times()?),
+        };
+        take(values.series, times, &column(values, times.len())?);
+    }
+    Ok(())
 }
 
 /// Reads everything but the values.
@@ -283,9 +289,11 @@ mod tests {
                 encode(&columns, |series| (series == 1 || series == 3).then_some(1e-6), effort).unwrap();
             assert!(blob.len() < 300 * 8, "{}", blob.len());
             assert_same(&decode(&blob).unwrap(), &columns, 1.0 / 256.0);
-            let (times, values) = decode_series(&blob, 3).unwrap().unwrap();
-            assert_eq!((times, values[5]), (columns.times.clone(), f64::INFINITY));
-            assert_eq!(decode_series(&blob, 9).unwrap(), None);
+            let mut found = Vec::new();
+            let take =
+                |series, times: &[i64], values: &[f64]| found.push((series, times.to_vec(), values[5]));
+            decode_series(&blob, |series| series == 3 || series == 9, take).unwrap();
+            assert_eq!(found, [(3, columns.times.clone(), f64::INFINITY)]);
             for cut in [1, 10, blob.len() / 2] {
                 assert!(decode_results(&blob[..cut]).is_err());
             }

@@ -1,9 +1,11 @@
 //! One day of raw history: a journal that takes the writes, and the chunks it is sealed into.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use wise_core::{CheckRecord, Labels, MetricRef, MonitorId};
 
 use super::chunk::{self, Effort};
@@ -61,6 +63,16 @@ pub(super) struct Day {
     /// Class and code of the last failure of a series, and the number of its evidence.
     failures: FxHashMap<(u32, u32), (&'static str, Option<String>, u32)>,
     pass: Option<Pass>,
+    limit: SeriesLimit,
+    /// The series with labels of each monitor since the file was opened.
+    labelled: FxHashMap<u32, FxHashSet<u32>>,
+}
+
+/// How many series with labels a monitor may have in a day, and what was refused for it.
+#[derive(Clone, Debug)]
+pub(super) struct SeriesLimit {
+    pub most: usize,
+    pub refused: Arc<AtomicU64>,
 }
 
 /// A sealing under way.
@@ -81,7 +93,12 @@ struct Names {
 
 impl Day {
     /// Opens, or makes, the file, and reads what is not sealed back into the head.
-    pub(super) fn open(path: &Path, location: &str, worker: &str) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        path: &Path,
+        location: &str,
+        worker: &str,
+        limit: SeriesLimit,
+    ) -> Result<Self, StoreError> {
         let mut connection = open(path, Access::ReadWrite)?;
         migrate(&mut connection, path, STEPS)?;
         let mut day = Self {
@@ -93,6 +110,8 @@ impl Day {
             sequence: 0,
             failures: FxHashMap::default(),
             pass: None,
+            limit,
+            labelled: FxHashMap::default(),
         };
         day.origin = day.find_origin(location, worker)?;
         day.load_names()?;
@@ -211,13 +230,29 @@ impl Day {
             let Some(monitor) = key_of(record.monitor) else { continue };
             let probe = self.names.number(&transaction, record.probe).map_err(wrap)?;
             let mut values = Vec::with_capacity(record.readings.len());
+            let mut refused = 0;
             for reading in &record.readings {
-                if let Some(value) = reading.value.number() {
-                    values.push((
-                        self.names.series(&transaction, &reading.metric, &reading.labels).map_err(wrap)?,
-                        value,
-                    ));
+                let Some(value) = reading.value.number() else { continue };
+                let series =
+                    self.names.series(&transaction, &reading.metric, &reading.labels).map_err(wrap)?;
+                if !reading.labels.is_empty() {
+                    let known = self.labelled.entry(monitor).or_default();
+                    if known.len() >= self.limit.most && !known.contains(&series) {
+                        refused += 1;
+                        continue;
+                    }
+                    known.insert(series);
                 }
+                values.push((series, value));
+            }
+            if refused > 0 && self.limit.refused.fetch_add(refused, Ordering::Relaxed) == 0 {
+                tracing::warn!(
+                    monitor.id = %record.monitor,
+                    "{refused} readings of monitor {} are not kept: it has more than {} series with labels today. Labels \
+                     should name a few parts of the target, and not count things; storage.max_series raises the limit",
+                    record.monitor,
+                    self.limit.most
+                );
             }
             let failure = match &record.failure {
                 None => {

@@ -11,7 +11,7 @@ use wise_core::{CheckRecord, MonitorId, Timestamp};
 
 use super::SqliteOptions;
 use super::compact::Job;
-use super::day::Day;
+use super::day::{Day, SeriesLimit};
 use super::files::{State, day_file, day_of, days_in, rollups_in, size_of, unlink};
 use super::main_file::Keys;
 use super::open::{Access, open};
@@ -38,6 +38,7 @@ pub(super) struct Days {
     worker: String,
     retention: Retention,
     max_rows: usize,
+    limit: SeriesLimit,
     keys: Keys,
     open: Mutex<Open>,
     pub(super) pool: Pool,
@@ -55,6 +56,8 @@ pub(super) struct Open {
 #[derive(Debug, Default)]
 struct Compactor {
     thread: Option<JoinHandle<Result<bool, StoreError>>>,
+    /// The day it is at, or was at last.
+    day: Option<i64>,
     stop: Arc<AtomicBool>,
     failed: Option<Timestamp>,
 }
@@ -84,6 +87,7 @@ impl Days {
             worker: options.worker.clone(),
             retention: options.retention.clone(),
             max_rows: (options.head_bytes / ROW_BYTES).max(1000),
+            limit: SeriesLimit { most: options.max_series, refused: Arc::default() },
             keys,
             open: Mutex::default(),
             pool: Pool::default(),
@@ -107,7 +111,7 @@ impl Days {
             if !needs_opening {
                 continue;
             }
-            match Day::open(&path, &self.location, &self.worker) {
+            match Day::open(&path, &self.location, &self.worker, self.limit.clone()) {
                 Ok(opened) => {
                     open_days.days.insert(day, opened);
                 }
@@ -135,7 +139,7 @@ impl Days {
                 std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                 std::collections::btree_map::Entry::Vacant(entry) => {
                     let path = day_file(&self.folder, day, State::Open);
-                    entry.insert(Day::open(&path, &self.location, &self.worker)?)
+                    entry.insert(Day::open(&path, &self.location, &self.worker, self.limit.clone())?)
                 }
             };
             let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
@@ -223,6 +227,7 @@ impl Days {
         };
         let thread = std::thread::Builder::new().name("compactor".to_owned()).spawn(work);
         compactor.thread = Some(thread.map_err(|error| StoreError::io(&self.folder, &error))?);
+        compactor.day = Some(day);
         Ok(())
     }
 
@@ -269,7 +274,13 @@ impl Days {
     /// Removes what is past its time, and the oldest of what is too much.
     fn retain(&self, open_days: &mut Open, now: Timestamp) -> Result<(), StoreError> {
         let oldest = day_of(now.minus(self.retention.raw));
-        for (day, states) in days_in(&self.folder)?.into_iter().filter(|(day, _)| *day < oldest) {
+        let busy = {
+            let compactor = self.compactor.lock().unwrap_or_else(PoisonError::into_inner);
+            compactor.day.filter(|_| compactor.thread.as_ref().is_some_and(|thread| !thread.is_finished()))
+        };
+        // A day that is being compacted would come back from under its new name: it goes the next time.
+        let past = |day: i64| day < oldest && busy != Some(day);
+        for (day, states) in days_in(&self.folder)?.into_iter().filter(|(day, _)| past(*day)) {
             open_days.days.remove(&day);
             for path in states.into_iter().map(|state| day_file(&self.folder, day, state)) {
                 tracing::info!("history of {} is past its retention and removed", path.display());
@@ -283,7 +294,7 @@ impl Days {
             }
         }
         if let Some(most) = self.retention.max_bytes {
-            self.cap(open_days, day_of(now), most)?;
+            self.cap(open_days, busy, day_of(now), most)?;
         }
         Ok(())
     }
@@ -295,10 +306,11 @@ impl Days {
 
     /// Removes the oldest files until the rest is small enough: samples first, then rollups, the finest first. What is
     /// written to stays.
-    fn cap(&self, open_days: &Open, today: i64, most: u64) -> Result<(), StoreError> {
+    fn cap(&self, open_days: &Open, busy: Option<i64>, today: i64, most: u64) -> Result<(), StoreError> {
         let days = days_in(&self.folder)?;
         let samples = days.iter().flat_map(|(day, states)| {
-            states.iter().map(|state| (*day < today, day_file(&self.folder, *day, *state)))
+            let is_over = *day < today && busy != Some(*day);
+            states.iter().map(move |state| (is_over, day_file(&self.folder, *day, *state)))
         });
         let rollups = rollups_in(&self.rollups)?.into_iter().map(|file| (file.end < today, file.path));
         let files: Vec<(bool, PathBuf)> = samples.chain(rollups).collect();
@@ -324,6 +336,11 @@ impl Days {
             );
         }
         Ok(())
+    }
+
+    /// Readings that were refused because their monitor has too many series.
+    pub(super) fn refused(&self) -> u64 {
+        self.limit.refused.load(Ordering::Relaxed)
     }
 
     pub(super) fn key(&self, monitor: MonitorId) -> Option<u32> {

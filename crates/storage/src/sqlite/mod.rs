@@ -49,6 +49,8 @@ pub struct SqliteOptions {
     pub retention: Retention,
     /// Memory for results that are not sealed yet, in bytes.
     pub head_bytes: usize,
+    /// Series with labels of one monitor in a day at most; readings beyond are refused.
+    pub max_series: usize,
     /// Kept with each result: where it was made.
     pub location: String,
     /// Kept with each result: by which process.
@@ -188,6 +190,10 @@ impl HistoryStore for SqliteStore {
 
     fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
         self.days.read(monitor, plan)
+    }
+
+    fn refused_readings(&self) -> u64 {
+        self.days.refused()
     }
 
     fn results(&self, query: &ResultQuery) -> Result<Vec<StoredResult>, StoreError> {

@@ -190,7 +190,7 @@ impl<'d> Reader<'d> {
             file.prepare_cached("SELECT id, labels FROM name WHERE name = ?1").map_err(wrap)?;
         let names =
             statement.query_map([&plan.metric], |row| Ok((row.get(0)?, row.get(1)?))).map_err(wrap)?;
-        let names: Vec<(u32, String)> = names.collect::<Result<_, _>>().map_err(wrap)?;
+        let names: HashMap<u32, String> = names.collect::<Result<_, _>>().map_err(wrap)?;
         if names.is_empty() {
             return Ok(());
         }
@@ -213,8 +213,8 @@ impl<'d> Reader<'d> {
         {
             let all = (monitor, 0, 0)..=(monitor, u32::MAX, u32::MAX);
             for columns in opened.head.series.range(all).map(|(_, columns)| columns) {
-                for (id, labels) in &names {
-                    if let Some(values) = columns.values.get(id) {
+                for (id, values) in &columns.values {
+                    if let Some(labels) = names.get(id) {
                         take(&mut head, labels, &columns.times, values);
                     }
                 }
@@ -228,13 +228,13 @@ impl<'d> Reader<'d> {
         let mut rows = statement.query(params![monitor, from, to]).map_err(wrap)?;
         while let Some(row) = rows.next().map_err(wrap)? {
             let blob = row.get_ref(0).and_then(|value| Ok(value.as_blob()?)).map_err(wrap)?;
-            for (id, labels) in &names {
-                let decoded = chunk::decode_series(blob, *id)
-                    .map_err(|reason| StoreError::Damaged { path: path.to_owned(), reason })?;
-                if let Some((times, values)) = decoded {
-                    take(samples, labels, &times, &values);
+            let found = |id, times: &[i64], values: &[f64]| {
+                if let Some(labels) = names.get(&id) {
+                    take(samples, labels, times, values);
                 }
-            }
+            };
+            chunk::decode_series(blob, |id| names.contains_key(&id), found)
+                .map_err(|reason| StoreError::Damaged { path: path.to_owned(), reason })?;
         }
         for (labels, mut later) in head {
             samples.entry(labels).or_default().append(&mut later);

@@ -18,6 +18,7 @@ fn options(folder: &Path) -> SqliteOptions {
         folder: folder.to_owned(),
         retention: Retention::default(),
         head_bytes: 1 << 20,
+        max_series: 10_000,
         location: "here".to_owned(),
         worker: "w1".to_owned(),
     }
@@ -192,6 +193,7 @@ fn history_survives_sealing_reopening_and_a_crash() {
     let first = &all_results(&store, shop.id)[0];
     assert_eq!((first.time, first.location.as_str(), first.worker.as_str()), (at(599), "here", "w1"));
     // And after the retention it is gone.
+    store.compact_all(at(86_400 + 300)).unwrap();
     store.tend(at(9 * 86_400)).unwrap();
     assert!(all_results(&store, shop.id).is_empty());
 }

@@ -1,0 +1,120 @@
+//! What every backend of the store has to do, whatever it is made of. A backend is a [`Bed`]; the suite is run on each.
+
+mod definitions;
+mod history;
+mod record;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+use wise_core::{
+    CheckRecord, Labels, ManagedBy, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading,
+    ReadingValue, Status, Timestamp,
+};
+use wise_storage::ports::Store;
+use wise_storage::{Retention, SqliteOptions, SqliteStore};
+
+static TOTAL: MetricSpec = MetricSpec::latency("t.total_seconds", "Total", "Time of the whole check");
+static SIZE: MetricSpec = MetricSpec::bytes("t.table.size_bytes", "Size", "Size of a table");
+static REQUESTS: MetricSpec = MetricSpec::total("t.requests_total", "Requests", "Requests so far");
+
+/// The start of every test's time: 2024-10-04, at midnight.
+const START: Timestamp = Timestamp::from_seconds(20_000 * 86_400);
+
+fn at(seconds: u64) -> Timestamp {
+    START.plus(Duration::from_secs(seconds))
+}
+
+/// A place where a backend keeps its data, over several openings.
+trait Bed {
+    /// Opens it, as a server that starts would.
+    fn open(&self, now: Timestamp) -> Arc<dyn Store>;
+
+    /// Lets the house-keeping of days that are over come to its end.
+    fn settle(&self, now: Timestamp);
+}
+
+/// The embedded store in a folder of its own.
+struct Sqlite(TempDir);
+
+impl Default for Sqlite {
+    fn default() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+}
+
+impl Sqlite {
+    fn store(&self, now: Timestamp) -> SqliteStore {
+        let options = SqliteOptions {
+            folder: self.0.path().to_owned(),
+            retention: Retention::default(),
+            head_bytes: 1 << 20,
+            max_series: 10_000,
+            location: "here".to_owned(),
+            worker: "w1".to_owned(),
+        };
+        SqliteStore::open(&options, now).expect("the store opens")
+    }
+}
+
+impl Bed for Sqlite {
+    fn open(&self, now: Timestamp) -> Arc<dyn Store> {
+        Arc::new(self.store(now))
+    }
+
+    fn settle(&self, now: Timestamp) {
+        self.store(now).compact_all(now).expect("days are compacted");
+    }
+}
+
+/// Runs a part of the suite on every backend there is.
+fn on_every_backend(run: impl Fn(&dyn Bed)) {
+    run(&Sqlite::default());
+}
+
+fn definition(name: &str) -> MonitorDefinition {
+    MonitorDefinition {
+        id: MonitorId::generate(),
+        spec: MonitorSpec::new(name, "t", json!({"url": "x"})),
+        version: 1,
+        created_at: START,
+        updated_at: START,
+        created_by: "me".to_owned(),
+        updated_by: "me".to_owned(),
+        managed_by: ManagedBy::Api,
+    }
+}
+
+fn added(store: &dyn Store, name: &str) -> MonitorId {
+    let definition = definition(name);
+    store.insert_monitor(&definition).expect("the definition is stored");
+    definition.id
+}
+
+fn check(id: MonitorId, time: Timestamp, readings: Vec<Reading>) -> CheckRecord {
+    CheckRecord {
+        monitor: id,
+        probe: "availability",
+        time,
+        duration: Duration::from_micros(1234),
+        status: Status::Healthy,
+        down: false,
+        failure: None,
+        evidence: None,
+        readings,
+        facts: vec![],
+        next: None,
+        reason: None,
+    }
+}
+
+fn total(id: MonitorId, time: Timestamp, seconds: f64) -> CheckRecord {
+    check(id, time, vec![Reading::exact(&TOTAL, seconds)])
+}
+
+fn sized(table: &str, bytes: f64) -> Reading {
+    let labels = Labels::new([("table".to_owned(), table.to_owned())]);
+    Reading::new(&SIZE, &labels, ReadingValue::Exact(bytes))
+}
