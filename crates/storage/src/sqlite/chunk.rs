@@ -250,6 +250,40 @@ fn column(stored: &StoredValues<'_>, length: usize) -> Result<Vec<f64>, String> 
     Ok(full.collect())
 }
 
+/// As version 1 of the format was written, for tests of reading it: every column as it is.
+#[cfg(test)]
+pub(super) fn encode_first_format(columns: &Columns) -> Vec<u8> {
+    use pco::data_types::Number;
+    fn pack<T: Number>(numbers: &[T]) -> Vec<u8> {
+        simple_compress(numbers, &ChunkConfig::default()).unwrap()
+    }
+    let statuses: Vec<u16> = columns.statuses.iter().map(|status| u16::from(*status)).collect();
+    let values: Vec<(u32, Vec<u8>, Vec<u8>)> = columns
+        .values
+        .iter()
+        .map(|(series, column)| {
+            let mut present = vec![0_u8; column.len().div_ceil(8)];
+            for (index, _) in column.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+                present[index / 8] |= 1 << (index % 8);
+            }
+            let values: Vec<f64> = column.iter().copied().filter(|value| !value.is_nan()).collect();
+            (*series, present, pack(&values))
+        })
+        .collect();
+    postcard::to_stdvec(&StoredOne {
+        format: 1,
+        times: &pack(&columns.times),
+        durations: &pack(&columns.durations),
+        statuses: &pack(&statuses),
+        failures: &pack(&columns.failures),
+        values: values
+            .iter()
+            .map(|(series, present, data)| StoredValues { series: *series, resolution: 0.0, present, data })
+            .collect(),
+    })
+    .unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,20 +338,9 @@ mod tests {
     #[test]
     fn the_first_format_can_still_be_read() {
         let columns = columns(1);
-        let pack = |numbers: &[i64]| simple_compress(numbers, &ChunkConfig::default()).unwrap();
-        let statuses: Vec<u16> = columns.statuses.iter().map(|status| u16::from(*status)).collect();
-        let data = simple_compress(&columns.values[&3], &ChunkConfig::default()).unwrap();
-        let blob = postcard::to_stdvec(&StoredOne {
-            format: 1,
-            times: &pack(&columns.times),
-            durations: &simple_compress(&columns.durations, &ChunkConfig::default()).unwrap(),
-            statuses: &simple_compress(&statuses, &ChunkConfig::default()).unwrap(),
-            failures: &simple_compress(&columns.failures, &ChunkConfig::default()).unwrap(),
-            values: vec![StoredValues { series: 3, resolution: 0.0, present: &[], data: &data }],
-        })
-        .unwrap();
+        let blob = encode_first_format(&columns);
         let back = decode(&blob).unwrap();
         assert_same(&back, &columns, 0.0);
-        assert_eq!(back.values.len(), 1);
+        assert_eq!(back.values.len(), 3);
     }
 }

@@ -497,6 +497,78 @@ fn damage_is_set_aside_and_named() {
     assert!(error.to_string().contains("wise.sqlite3"));
 }
 
+/// A day as version 1 of the format had it: without sketches, chunks to the microsecond, part of it in the journal.
+fn write_first_format(path: &Path, monitor: u32) {
+    let file = rusqlite::Connection::open(path).unwrap();
+    file.execute_batch(day::STEPS[0]).unwrap();
+    file.pragma_update(None, "user_version", 1).unwrap();
+    file.execute_batch(
+        "INSERT INTO origin (id, location, worker) VALUES (1, 'here', 'old');
+         INSERT INTO name (id, name, labels, resolution) VALUES (1, 'probe:availability', '', NULL), (2, 't.total_seconds', '', 1e-6);",
+    )
+    .unwrap();
+    let row = |second: i64| head::Row {
+        monitor,
+        probe: 1,
+        origin: 1,
+        time: START.as_micros() + second * 1_000_000 + 123,
+        duration: 1234,
+        status: 0,
+        failure: 0,
+        values: vec![(2, 0.25)],
+    };
+    let mut sealed = head::Columns::default();
+    (0..100).for_each(|second| sealed.push(&row(second)));
+    let chunk = chunk::encode_first_format(&sealed);
+    let last = row(99).time;
+    file.execute(
+        "INSERT INTO chunk (monitor, probe, origin, first, last, upto, checks, data) VALUES (?1, 1, 1, ?2, ?3, 0, 100, ?4)",
+        rusqlite::params![monitor, START.as_micros(), last, chunk],
+    )
+    .unwrap();
+    let rows: Vec<head::Row> = (100..150).map(row).collect();
+    let journal = postcard::to_extend(&rows, vec![1_u8]).unwrap();
+    file.execute("INSERT INTO journal (rows) VALUES (?1)", [journal]).unwrap();
+}
+
+#[test]
+fn days_of_every_earlier_format_are_read_and_compacted() {
+    for is_today in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+        let shop = definition("shop");
+        store.insert_monitor(&shop).unwrap();
+        drop(store);
+        let path = folder.path().join("history/2024-10-04.sqlite3");
+        write_first_format(&path, 1);
+        let now = if is_today {
+            START.plus(Duration::from_secs(200))
+        } else {
+            START.plus(Duration::from_secs(90_000))
+        };
+        let store = SqliteStore::open(&options(folder.path()), now).unwrap();
+        let count = |store: &SqliteStore| {
+            (
+                all_results(store, shop.id).len(),
+                points(store, shop.id, Aggregate::Count).iter().map(|p| p.1).sum::<f64>(),
+            )
+        };
+        assert_eq!(count(&store), (150, 150.0), "today: {is_today}");
+        if is_today {
+            // What is written now goes into the same file.
+            store.append(&[record(shop.id, now, 0.25)]).unwrap();
+            assert_eq!(count(&store), (151, 151.0));
+        }
+        store.compact_all(START.plus(Duration::from_secs(90_000))).unwrap();
+        let expected = if is_today { 151 } else { 150 };
+        assert_eq!(count(&store), (expected, expected as f64), "compacted");
+        let range = (START, START.plus(Duration::from_secs(86_400)));
+        let plan = QueryPlan::of(shop.id, TOTAL.name, range, 1, Aggregate::Avg);
+        assert!((store.answer(&plan).unwrap().series[0].points[0].1 - 0.25).abs() < 1e-9);
+        assert_eq!(check_store(folder.path(), |_| {}).unwrap(), []);
+    }
+}
+
 #[test]
 fn a_newer_format_is_refused() {
     let folder = tempfile::tempdir().unwrap();
