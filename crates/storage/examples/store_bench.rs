@@ -15,11 +15,13 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use wise_core::{
-    CheckRecord, ManagedBy, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading, Status, Timestamp,
+    CheckRecord, Failure, ManagedBy, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading, Status,
+    Timestamp, common,
 };
 use wise_storage::ports::{DefinitionStore, HistoryStore};
 use wise_storage::{Aggregate, Grouping, QueryPlan, ResultQuery, Retention, SqliteOptions, SqliteStore};
@@ -70,6 +72,29 @@ impl Source {
         let mut noise = Noise(seed.wrapping_mul(77_777) + 1);
         let base = 0.005 * (1.0 + noise.next() * 60.0);
         Self { id, base, bytes: 1e9 * noise.next(), counter: 0.0, load: 0.3, noise }
+    }
+
+    /// A check that fails as the one before it, or, when it `flaps`, every other one: with evidence when it is news.
+    fn failing(&mut self, second: i64, flaps: bool) -> CheckRecord {
+        let mut record = self.check(second, true);
+        let number = second / INTERVAL;
+        if flaps && number % 2 == 1 {
+            return record;
+        }
+        let is_news = flaps || number == 0;
+        record.readings.truncate(1);
+        record.status = Status::Unhealthy;
+        record.down = true;
+        record.failure =
+            Some(Failure::new(&common::REFUSED, "connection refused by 192.0.2.7:443").code("refused"));
+        record.evidence = is_news.then(|| {
+            Arc::new(json!({
+                "stage": "connect",
+                "addresses": [{"address": "192.0.2.7:443", "took_ms": self.noise.next() * 9.0, "error": "Connection refused (os error 111)"}],
+                "phases": {"dns_ms": self.noise.next(), "connect_ms": null, "tls_ms": null},
+            }))
+        });
+        record
     }
 
     fn check(&mut self, second: i64, is_full: bool) -> CheckRecord {
@@ -142,8 +167,17 @@ fn sources(store: &SqliteStore, monitors: usize) -> Vec<Source> {
         .collect()
 }
 
+/// What a run stores.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Load {
+    Full,
+    WithoutReadings,
+    Failing,
+    Flapping,
+}
+
 /// Stores whole days, compacting each when it is over. Answers processor and wall seconds of the writes alone.
-fn fill(store: &SqliteStore, sources: &mut [Source], days: i64, is_full: bool, batch: usize) -> (f64, f64) {
+fn fill(store: &SqliteStore, sources: &mut [Source], days: i64, load: Load, batch: usize) -> (f64, f64) {
     let (mut cpu, mut wall) = (0.0, 0.0);
     let mut records = Vec::with_capacity(batch + sources.len());
     for day in 0..days {
@@ -151,7 +185,10 @@ fn fill(store: &SqliteStore, sources: &mut [Source], days: i64, is_full: bool, b
         for tick in 0..CHECKS_A_DAY {
             let second = day * DAY + tick * INTERVAL;
             for source in &mut *sources {
-                records.push(source.check(second, is_full));
+                records.push(match load {
+                    Load::Full | Load::WithoutReadings => source.check(second, load == Load::Full),
+                    Load::Failing | Load::Flapping => source.failing(second, load == Load::Flapping),
+                });
                 if records.len() >= batch {
                     store.append(&records).unwrap();
                     records.clear();
@@ -258,12 +295,12 @@ fn main() {
     let store = open(folder.path());
     let mut all = sources(&store, monitors);
     let started = Instant::now();
-    fill(&store, &mut all, days, true, 1000);
+    fill(&store, &mut all, days, Load::Full, 1000);
     println!("  stored, compacted and rolled up in {:.0} s", started.elapsed().as_secs_f64());
     let bare = tempfile::tempdir().unwrap();
     let without = open(bare.path());
     let mut checks = sources(&without, monitors);
-    fill(&without, &mut checks, days, false, 1000);
+    fill(&without, &mut checks, days, Load::WithoutReadings, 1000);
     let history = size_of(&folder.path().join("history"), "") as f64;
     let results = size_of(&bare.path().join("history"), "") as f64;
     let raw = history - results;
@@ -284,6 +321,17 @@ fn main() {
         rolled / raw * 100.0,
         rolled / samples
     );
+    let one_day = |load| {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let mut sources = sources(&store, monitors);
+        fill(&store, &mut sources, 1, load, 1000);
+        size_of(&folder.path().join("history"), "") as f64
+    };
+    let healthy = one_day(Load::Full);
+    for (what, load) in [("fails", Load::Failing), ("fails every other time", Load::Flapping)] {
+        println!("  a day in which everything {what}: {:.2} of a healthy one", one_day(load) / healthy);
+    }
     match prometheus(monitors.min(4), days) {
         Some(bytes) => println!("  Prometheus's blocks for the same samples: {bytes:.3} bytes each"),
         None => println!("  promtool is missing: nothing to compare with"),
@@ -324,7 +372,7 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let mut many = sources(&store, 1000);
-    let (cpu, wall) = fill(&store, &mut many, 1, true, 4000);
+    let (cpu, wall) = fill(&store, &mut many, 1, Load::Full, 4000);
     let written = 1000.0 * CHECKS_A_DAY as f64 * READINGS as f64;
     println!(
         "  {:.0} samples a second of processor, {:.0} a second of wall time; peak {:.0} MB with all of the above",
