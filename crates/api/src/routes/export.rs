@@ -183,7 +183,9 @@ fn write_all(
                     if !std::mem::replace(&mut has_head, true) {
                         head(&mut text, family);
                     }
-                    let source = Source { entry, metric, name_label: name_label.as_deref(), family };
+                    let range = from.as_micros()..to.as_micros();
+                    let name_label = name_label.as_deref();
+                    let source = Source { entry, metric, name_label, family, range };
                     write_series(&mut text, format, &source, series);
                     // Whoever reads may have gone.
                     if text.len() >= PART && !send(sender, &mut text) {
@@ -220,6 +222,8 @@ struct Source<'a> {
     metric: &'a str,
     name_label: Option<&'a str>,
     family: &'a Family,
+    /// In microseconds.
+    range: std::ops::Range<i64>,
 }
 
 fn write_series(text: &mut String, format: Format, source: &Source<'_>, series: SeriesPieces) {
@@ -275,10 +279,16 @@ fn write_series(text: &mut String, format: Format, source: &Source<'_>, series: 
     for piece in series.pieces {
         match piece {
             Piece::Raw(samples) => samples.into_iter().for_each(|(time, value)| line(time, value)),
-            Piece::Rolled(buckets, _) => {
+            Piece::Rolled(tier, buckets, _) => {
                 for bucket in buckets {
-                    let is_counter = source.family.kind == MetricKind::Counter;
-                    line(bucket.start, if is_counter { bucket.last } else { bucket.mean });
+                    // A last value stands at the end, a mean where it begins; what is not in the range is another's.
+                    let (at, value) = match source.family.kind {
+                        MetricKind::Counter => (bucket.start + tier.width() - 1_000, bucket.last),
+                        MetricKind::Gauge => (bucket.start, bucket.mean),
+                    };
+                    if source.range.contains(&at) {
+                        line(at, value);
+                    }
                 }
             }
         }

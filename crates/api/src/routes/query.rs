@@ -17,6 +17,8 @@ use crate::problem::{Kind, Problem, ProblemDocument};
 
 /// Monitors of a query at most.
 const MAX_MONITORS: usize = 10_000;
+/// Points of an answer at most: more would be a hundred megabytes of text.
+const MOST: usize = 2_000_000;
 /// Series of an answer at most.
 const MAX_SERIES: usize = 5_000;
 
@@ -168,13 +170,13 @@ pub(crate) async fn run_query(
         points,
         aggregate,
         grouping,
+        most: MOST,
     };
     let answer = blocking(move || store.answer(&plan)).await?;
-    if answer.series.len() > MAX_SERIES {
-        let error = FieldError::new("by", format!("the answer has {} series", answer.series.len()));
-        return Err(malformed(
-            error.cure(format!("group them, or ask for fewer: at most {MAX_SERIES} are answered")),
-        ));
+    if answer.is_cut || answer.series.len() > MAX_SERIES {
+        let error =
+            FieldError::new("by", format!("the answer has more than {MAX_SERIES} series, or {MOST} points"));
+        return Err(malformed(error.cure("group series, or ask for fewer monitors or points")));
     }
     let names: BTreeMap<MonitorId, &str> =
         entries.iter().map(|entry| (entry.definition.id, entry.definition.spec.name.as_str())).collect();

@@ -22,6 +22,7 @@ pub fn answer<E>(
 ) -> Result<Answer, E> {
     let step = plan.step_micros();
     let mut groups: BTreeMap<LabelPairs, Group> = BTreeMap::new();
+    let mut size = 0;
     for monitor in &plan.monitors {
         for series in read(*monitor)? {
             if !plan.matchers.iter().all(|matcher| matcher.fits(&series.labels)) {
@@ -38,14 +39,24 @@ pub fn answer<E>(
                 Grouping::By(names) => grouped(names, *monitor, &series.labels),
             };
             let points = points_of(plan, step, series.pieces);
-            groups.entry(labels).or_default().add(plan.aggregate, points, step);
+            let group = groups.entry(labels).or_default();
+            let before = group.len();
+            group.add(plan.aggregate, points, step, plan.grouping != Grouping::Each);
+            size += group.len() - before;
+            if plan.grouping == Grouping::Each {
+                group.finish(plan.aggregate);
+            }
+            if size > plan.most {
+                return Ok(Answer { is_cut: true, ..Answer::default() });
+            }
         }
     }
     let series = groups
         .into_iter()
         .map(|(labels, group)| AnswerSeries { labels, points: group.points(plan.aggregate) });
     let step = Duration::from_micros(step.unsigned_abs());
-    Ok(Answer { step, series: series.filter(|series| !series.points.is_empty()).collect() })
+    let series = series.filter(|series| !series.points.is_empty()).collect();
+    Ok(Answer { step, series, is_cut: false })
 }
 
 fn grouped(names: &[String], monitor: MonitorId, labels: &LabelPairs) -> LabelPairs {
@@ -127,6 +138,9 @@ impl Values {
     }
 }
 
+/// A value stands for its series so long, where that has no newer one: as long as Prometheus's does.
+const STALE: i64 = 300_000_000;
+
 /// The points of one series, in order.
 fn points_of(plan: &QueryPlan, step: i64, pieces: Vec<Piece>) -> Vec<Point> {
     let (from, to) = (plan.from.as_micros(), plan.to.as_micros());
@@ -154,13 +168,15 @@ fn points_of(plan: &QueryPlan, step: i64, pieces: Vec<Piece>) -> Vec<Point> {
                     }
                 }
             }
-            Piece::Rolled(buckets, sketches) => {
+            Piece::Rolled(tier, buckets, sketches) => {
                 let mut sketches = sketches.into_iter();
-                for bucket in buckets {
+                for mut bucket in buckets {
                     let sketch = sketches.next();
-                    if !(from.div_euclid(step) * step..to).contains(&bucket.start) {
+                    // Of a bucket that the range begins in, the whole is taken, and shown where the range begins.
+                    if bucket.start + tier.width() <= from || bucket.start >= to {
                         continue;
                     }
+                    bucket.start = bucket.start.max(from);
                     let values = place(&mut points, step, bucket);
                     match sketch {
                         Some(sketch) if wants_values => values.merge(Values::Sketch(Box::new(sketch))),
@@ -180,10 +196,16 @@ fn points_of(plan: &QueryPlan, step: i64, pieces: Vec<Piece>) -> Vec<Point> {
 struct Group {
     pooled: BTreeMap<i64, Point>,
     added: BTreeMap<i64, f64>,
+    finished: Vec<(f64, f64)>,
 }
 
 impl Group {
-    fn add(&mut self, aggregate: Aggregate, points: Vec<Point>, step: i64) {
+    /// How many points it has.
+    fn len(&self) -> usize {
+        self.pooled.len() + self.added.len() + self.finished.len()
+    }
+
+    fn add(&mut self, aggregate: Aggregate, points: Vec<Point>, step: i64, is_summed: bool) {
         if !aggregate.adds_up() {
             for point in points {
                 match self.pooled.entry(point.bucket.start) {
@@ -199,27 +221,54 @@ impl Group {
             }
             return;
         }
-        let mut before: Option<Bucket> = None;
+        let mut before: Option<(Bucket, f64)> = None;
         for Point { bucket, .. } in points {
             // What it went up since the point before belongs to this one, over all the time between.
-            let since = before.map_or(0.0, |before| counter_step(before.last, bucket.first));
-            let elapsed = before.map_or(step, |before| bucket.start - before.start);
+            let since = before.map_or(0.0, |(before, _)| counter_step(before.last, bucket.first));
+            let elapsed = before.map_or(step, |(before, _)| bucket.start - before.start);
             let value = match aggregate {
                 Aggregate::Sum => bucket.sum(),
                 Aggregate::Increase => bucket.increase + since,
+                // One sample alone has no pace.
+                Aggregate::Rate if before.is_none() && bucket.count == 1 => {
+                    before = Some((bucket, f64::NAN));
+                    continue;
+                }
                 Aggregate::Rate => (bucket.increase + since) / (elapsed as f64 / 1e6),
                 _ => bucket.last,
             };
+            // Points may be narrower than checks are apart. In a sum a series counts in between too: with its last
+            // value, and with the pace that it turns out to have had.
+            let carried = match aggregate {
+                Aggregate::Rate => Some(value),
+                Aggregate::Last => before.map(|(_, value)| value),
+                _ => None,
+            };
+            if let (Some(carried), Some((last, _))) = (carried, before)
+                && is_summed
+                && elapsed <= STALE
+            {
+                let mut between = last.start + step;
+                while between < bucket.start {
+                    *self.added.entry(between).or_default() += carried;
+                    between += step;
+                }
+            }
             *self.added.entry(bucket.start).or_default() += value;
-            before = Some(bucket);
+            before = Some((bucket, value));
         }
     }
 
-    fn points(self, aggregate: Aggregate) -> Vec<(f64, f64)> {
+    /// Nothing more comes: what is left of it takes less room.
+    fn finish(&mut self, aggregate: Aggregate) {
+        let all = std::mem::take(self);
+        self.finished = all.points(aggregate);
+    }
+
+    fn points(mut self, aggregate: Aggregate) -> Vec<(f64, f64)> {
         let seconds = |start: i64| start as f64 / 1e6;
-        if aggregate.adds_up() {
-            return self.added.into_iter().map(|(start, value)| (seconds(start), value)).collect();
-        }
+        let mut points = std::mem::take(&mut self.finished);
+        points.extend(self.added.into_iter().map(|(start, value)| (seconds(start), value)));
         let value = |Point { bucket, values }: Point| match aggregate {
             Aggregate::Min => Some(bucket.min),
             Aggregate::Max => Some(bucket.max),
@@ -228,7 +277,10 @@ impl Group {
             Aggregate::Quantile(q) => values.quantile(q),
             _ => Some(bucket.mean),
         };
-        self.pooled.into_iter().filter_map(|(start, point)| Some((seconds(start), value(point)?))).collect()
+        points.extend(
+            self.pooled.into_iter().filter_map(|(start, point)| Some((seconds(start), value(point)?))),
+        );
+        points
     }
 }
 
@@ -254,7 +306,7 @@ mod tests {
         let pieces = samples.chunks(2880).map(|day| {
             let (times, values): (Vec<i64>, Vec<f64>) = day.iter().copied().unzip();
             let rolled = roll(&times, &values, true);
-            Piece::Rolled(rolled.buckets(tier).to_vec(), rolled.sketches(tier))
+            Piece::Rolled(tier, rolled.buckets(tier).to_vec(), rolled.sketches(tier))
         });
         SeriesPieces { labels: labels.clone(), pieces: pieces.collect() }
     }

@@ -21,8 +21,8 @@ pub type LabelPairs = Vec<(String, String)>;
 pub enum Piece {
     /// Samples: times in microseconds, in order, and values.
     Raw(Vec<(i64, f64)>),
-    /// Buckets in order, and a sketch for each where there are any.
-    Rolled(Vec<Bucket>, Vec<Sketch>),
+    /// Buckets of a tier in order, and a sketch for each where there are any.
+    Rolled(Tier, Vec<Bucket>, Vec<Sketch>),
 }
 
 /// A series as the store reads it: pieces in order of time, that do not overlap.

@@ -155,7 +155,12 @@ pub struct QueryPlan {
     pub aggregate: Aggregate,
     /// Which series are merged.
     pub grouping: Grouping,
+    /// Points of the whole answer at most: [`Answer::is_cut`] says when there would be more.
+    pub most: usize,
 }
+
+/// Points of an answer at most, where a plan says nothing else: some hundred megabytes.
+const MOST_POINTS: usize = 4_000_000;
 
 impl QueryPlan {
     /// The series of one monitor, each by itself.
@@ -175,6 +180,7 @@ impl QueryPlan {
             points,
             aggregate,
             grouping: Grouping::Each,
+            most: MOST_POINTS,
         }
     }
 
@@ -190,9 +196,11 @@ impl QueryPlan {
 
     fn wanted_step(&self) -> i64 {
         let range = self.to.as_micros().saturating_sub(self.from.as_micros()).max(1);
+        // To the nearest second: a range that ends just behind now must not need a second more for each point.
+        let seconds = range.saturating_add(500_000) / 1_000_000;
         let points = i64::try_from(self.points.max(1)).unwrap_or(i64::MAX);
-        let step = (range - 1) / points + 1;
-        (step.saturating_add(999_999) / 1_000_000).max(1) * 1_000_000
+        let step = (seconds.max(1) - 1) / points + 1;
+        step.saturating_mul(1_000_000)
     }
 
     /// The coarsest resolution that answers as well as samples do.
@@ -221,6 +229,8 @@ pub struct Answer {
     pub step: Duration,
     /// The series, by labels.
     pub series: Vec<AnswerSeries>,
+    /// Whether the answer was given up, because it would have more points than the plan allows. It has no series then.
+    pub is_cut: bool,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod sketch;
 mod tier;
 
 pub use bucket::{Bucket, counter_step};
+pub(crate) use sketch::MOST_BINS;
 pub use sketch::Sketch;
 pub use tier::{MICROS_A_DAY, Tier};
 

@@ -8,103 +8,138 @@
 const ERROR: f64 = 0.01;
 /// Ratio of one bin to the next: (1 + error) ÷ (1 − error).
 const GAMMA: f64 = (1.0 + ERROR) / (1.0 - ERROR);
-/// Smaller values, and negative ones, count as zero: no latency is shorter than a nanosecond.
+/// What is nearer to zero than this counts as zero: no latency is shorter than a nanosecond.
 const SMALLEST: f64 = 1e-9;
-/// Larger values go to the last bin: a latency of thirty years says all there is to say.
-const LARGEST: f64 = 1e9;
+/// What is farther from zero goes to the last bin.
+const LARGEST: f64 = 1e18;
+/// Bins at most, from the smallest to the largest value.
+pub(crate) const MOST_BINS: usize = 3200;
 
 /// The distribution of some values. Two merge without loss.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sketch {
     zeros: u64,
-    /// Number of the first bin.
+    positive: Bins,
+    negative: Bins,
+}
+
+/// Bins of values of one sign, by distance from zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Bins {
+    /// Number of the first.
     offset: i32,
-    bins: Vec<u64>,
+    counts: Vec<u64>,
+}
+
+impl Bins {
+    fn add(&mut self, distance: f64) {
+        let bin = (distance.min(LARGEST).ln() / GAMMA.ln()).ceil() as i32;
+        self.room_for(bin, bin);
+        self.counts[(bin - self.offset) as usize] += 1;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if other.counts.is_empty() {
+            return;
+        }
+        self.room_for(other.offset, other.offset + other.counts.len() as i32 - 1);
+        let start = (other.offset - self.offset) as usize;
+        for (mine, theirs) in self.counts[start..].iter_mut().zip(&other.counts) {
+            *mine += theirs;
+        }
+    }
+
+    fn room_for(&mut self, first: i32, last: i32) {
+        if self.counts.is_empty() {
+            self.offset = first;
+        }
+        if first < self.offset {
+            let missing = (self.offset - first) as usize;
+            self.counts.splice(0..0, std::iter::repeat_n(0, missing));
+            self.offset = first;
+        }
+        let length = (last - self.offset) as usize + 1;
+        if length > self.counts.len() {
+            self.counts.resize(length, 0);
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The distance that stands for a bin: it is equally far, by ratio, from both of its ends.
+    fn distance(&self, index: usize) -> f64 {
+        2.0 * GAMMA.powi(self.offset + index as i32) / (1.0 + GAMMA)
+    }
 }
 
 impl Sketch {
-    /// From its parts, as [`Sketch::zeros`], [`Sketch::offset`] and [`Sketch::bins`] give them.
-    pub fn from_parts(zeros: u64, offset: i32, bins: Vec<u64>) -> Self {
-        Self { zeros, offset, bins }
+    /// From its parts, as [`Sketch::zeros`], [`Sketch::offset`] and [`Sketch::bins`] give them; `None` when they are not
+    /// those of a sketch.
+    pub fn from_parts(zeros: u64, offset: i32, counts: Vec<u64>) -> Option<Self> {
+        let is_sound = counts.len() <= MOST_BINS && offset.unsigned_abs() as usize <= MOST_BINS;
+        is_sound.then(|| Self { zeros, positive: Bins { offset, counts }, negative: Bins::default() })
     }
 
-    /// How many values are zero or negative.
+    /// How many values are zero or negative: rollups keep no more of these.
     pub fn zeros(&self) -> u64 {
-        self.zeros
+        self.zeros + self.negative.count()
     }
 
-    /// Number of the first bin. Bin `n` has the values above 1.0202ⁿ⁻¹ and up to 1.0202ⁿ.
+    /// Number of the first bin of positive values. Bin `n` has those above 1.0202ⁿ⁻¹ and up to 1.0202ⁿ.
     pub fn offset(&self) -> i32 {
-        self.offset
+        self.positive.offset
     }
 
-    /// Values in each bin.
+    /// Positive values in each bin.
     pub fn bins(&self) -> &[u64] {
-        &self.bins
+        &self.positive.counts
     }
 
     /// How many values there are.
     pub fn count(&self) -> u64 {
-        self.zeros + self.bins.iter().sum::<u64>()
+        self.zeros + self.positive.count() + self.negative.count()
     }
 
     /// Adds a value. NaN is none.
     pub fn add(&mut self, value: f64) {
         if value.is_nan() {
-        } else if value < SMALLEST {
+        } else if value.abs() < SMALLEST {
             self.zeros += 1;
+        } else if value > 0.0 {
+            self.positive.add(value);
         } else {
-            let bin = (value.min(LARGEST).ln() / GAMMA.ln()).ceil() as i32;
-            self.room_for(bin, bin);
-            self.bins[(bin - self.offset) as usize] += 1;
+            self.negative.add(-value);
         }
     }
 
     /// Adds the values of another.
     pub fn merge(&mut self, other: &Self) {
         self.zeros += other.zeros;
-        if other.bins.is_empty() {
-            return;
-        }
-        self.room_for(other.offset, other.offset + other.bins.len() as i32 - 1);
-        let start = (other.offset - self.offset) as usize;
-        for (mine, theirs) in self.bins[start..].iter_mut().zip(&other.bins) {
-            *mine += theirs;
-        }
-    }
-
-    fn room_for(&mut self, first: i32, last: i32) {
-        if self.bins.is_empty() {
-            self.offset = first;
-        }
-        if first < self.offset {
-            let missing = (self.offset - first) as usize;
-            self.bins.splice(0..0, std::iter::repeat_n(0, missing));
-            self.offset = first;
-        }
-        let length = (last - self.offset) as usize + 1;
-        if length > self.bins.len() {
-            self.bins.resize(length, 0);
-        }
+        self.positive.merge(&other.positive);
+        self.negative.merge(&other.negative);
     }
 
     /// The quantile `q` between 0 and 1 by nearest rank, right to a hundredth of the value; `None` without values.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         let count = self.count();
         let rank = ((q * count as f64).ceil() as u64).clamp(1, count.max(1));
-        if count == 0 {
-            return None;
+        let mut seen = 0;
+        for (index, bin) in self.negative.counts.iter().enumerate().rev() {
+            seen += bin;
+            if rank <= seen {
+                return Some(-self.negative.distance(index));
+            }
         }
-        let mut seen = self.zeros;
+        seen += self.zeros;
         if rank <= seen {
             return Some(0.0);
         }
-        for (index, bin) in self.bins.iter().enumerate() {
+        for (index, bin) in self.positive.counts.iter().enumerate() {
             seen += bin;
             if rank <= seen {
-                let number = self.offset + index as i32;
-                // The value with the same relative distance from both ends of the bin.
-                return Some(2.0 * GAMMA.powi(number) / (1.0 + GAMMA));
+                return Some(self.positive.distance(index));
             }
         }
         None
@@ -142,10 +177,18 @@ mod tests {
             sketch.add(value);
         }
         assert_eq!((sketch.count(), sketch.zeros()), (5, 3));
+        assert!((sketch.quantile(0.1).unwrap() / -3.0 - 1.0).abs() < 0.011);
         assert_eq!(sketch.quantile(0.5), Some(0.0));
         assert!((sketch.quantile(0.8).unwrap() / 2.0 - 1.0).abs() < 0.011);
-        let back = Sketch::from_parts(sketch.zeros(), sketch.offset(), sketch.bins().to_vec());
-        assert_eq!(back, sketch);
+        let back = Sketch::from_parts(sketch.zeros(), sketch.offset(), sketch.bins().to_vec()).unwrap();
+        assert_eq!((back.count(), back.quantile(0.8)), (5, sketch.quantile(0.8)));
+        assert!(
+            Sketch::from_parts(0, i32::MAX, vec![1]).is_none()
+                && Sketch::from_parts(0, 0, vec![0; 1 << 20]).is_none()
+        );
+        let mut bytes = Sketch::default();
+        (1..=100).for_each(|n| bytes.add(f64::from(n) * 1.6e9));
+        assert!((bytes.quantile(0.95).unwrap() / (95.0 * 1.6e9) - 1.0).abs() < 0.011);
         let mut empty = Sketch::default();
         empty.merge(&sketch);
         assert_eq!(empty, sketch);

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
@@ -28,6 +29,8 @@ pub(super) struct Reader<'d> {
     rollups: Vec<RollupPath>,
     /// Files that may stay open.
     pooled: RefCell<HashMap<PathBuf, Rc<Pooled>>>,
+    /// Files that are closed with the reader: one that is written to could not be closed while it is open here.
+    own: RefCell<HashMap<PathBuf, Rc<Connection>>>,
 }
 
 impl Drop for Reader<'_> {
@@ -45,10 +48,19 @@ type Samples = BTreeMap<String, Vec<(i64, f64)>>;
 impl<'d> Reader<'d> {
     pub(super) fn new(days: &'d Days) -> Result<Self, StoreError> {
         let (files, rollups) = (days_in(&days.folder)?, rollups_in(&days.rollups)?);
-        Ok(Self { days, files, rollups, pooled: RefCell::default() })
+        Ok(Self { days, files, rollups, pooled: RefCell::default(), own: RefCell::default() })
     }
 
-    /// A file that is never renamed: one that is written to could not be closed while it is open here.
+    fn own(&self, path: &Path) -> Result<Rc<Connection>, StoreError> {
+        if let Some(known) = self.own.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let file = Rc::new(open(path, Access::Read)?);
+        self.own.borrow_mut().insert(path.to_owned(), file.clone());
+        Ok(file)
+    }
+
+    /// A file that is never renamed.
     fn pooled(&self, path: &Path) -> Result<Rc<Pooled>, StoreError> {
         if let Some(known) = self.pooled.borrow().get(path) {
             return Ok(known.clone());
@@ -58,10 +70,25 @@ impl<'d> Reader<'d> {
         Ok(pooled)
     }
 
+    /// The days of a plan in which there can be anything: a range may reach from the beginning of time to its end.
+    fn covered(&self, plan: &QueryPlan) -> Option<std::ops::RangeInclusive<i64>> {
+        let first = self.files.first_key_value().map(|(day, _)| *day);
+        let last = self.files.last_key_value().map(|(day, _)| *day);
+        // A file of rollups has at most a year.
+        let (rolled_first, rolled_last) = (
+            self.rollups.iter().map(|file| file.end - 366).min(),
+            self.rollups.iter().map(|file| file.end).max(),
+        );
+        let first = first.into_iter().chain(rolled_first).min()?.max(day_of(plan.from));
+        let last =
+            last.into_iter().chain(rolled_last).max()?.min(day_of(plan.to.minus(Duration::from_micros(1))));
+        (first <= last).then_some(first..=last)
+    }
+
     /// The series of a monitor that the plan asks for.
     pub(super) fn read(&self, monitor: u32, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
-        let range = day_of(plan.from)..=day_of(plan.to);
         let mut found = Found::new();
+        let Some(range) = self.covered(plan) else { return Ok(Vec::new()) };
         let mut rolled: BTreeSet<i64> = range.clone().collect();
         // Days in which something is not rolled up yet, and all of them where samples are asked for.
         for (day, states) in self.files.range(range) {
@@ -154,7 +181,7 @@ impl<'d> Reader<'d> {
                         self.read_file(&pooled.connection, &path, of, monitor, plan, &mut samples)
                     })
                 } else {
-                    open(&path, Access::Read)
+                    self.own(&path)
                         .and_then(|file| self.read_file(&file, &path, of, monitor, plan, &mut samples))
                 };
                 if read.is_err() && !path.exists() {
@@ -268,12 +295,12 @@ fn in_order(pieces: Vec<Piece>) -> Piece {
             }
             Piece::Raw(once(samples))
         }
-        (Some(Piece::Rolled(buckets, sketches)), _) => {
+        (Some(Piece::Rolled(tier, buckets, sketches)), _) => {
             // Of several locations.
             let mut all: BTreeMap<i64, (Bucket, Option<Sketch>)> = BTreeMap::new();
-            let first = std::iter::once(Piece::Rolled(buckets, sketches));
+            let first = std::iter::once(Piece::Rolled(tier, buckets, sketches));
             for piece in first.chain(pieces) {
-                let Piece::Rolled(buckets, sketches) = piece else { continue };
+                let Piece::Rolled(_, buckets, sketches) = piece else { continue };
                 let mut sketches = sketches.into_iter();
                 for bucket in buckets {
                     let sketch = sketches.next();
@@ -291,7 +318,7 @@ fn in_order(pieces: Vec<Piece>) -> Piece {
                 }
             }
             let (buckets, sketches): (Vec<_>, Vec<_>) = all.into_values().unzip();
-            Piece::Rolled(buckets, sketches.into_iter().flatten().collect())
+            Piece::Rolled(tier, buckets, sketches.into_iter().flatten().collect())
         }
         (None, _) => Piece::Raw(Vec::new()),
     }

@@ -312,7 +312,7 @@ pub(super) fn read(
                     found.insert(labels.clone(), BTreeMap::new());
                 }
                 if let Some(days) = found.get_mut(labels) {
-                    days.entry(day).or_default().push(Piece::Rolled(buckets, sketches));
+                    days.entry(day).or_default().push(Piece::Rolled(tier, buckets, sketches));
                 }
             }
         }
