@@ -83,6 +83,7 @@ pub(crate) fn compose(settings: &Settings, environment: &Environment) -> anyhow:
         retention: settings.storage.retention(),
         head_bytes: settings.storage.head_bytes,
         max_series: settings.storage.max_series,
+        clock_patience: std::time::Duration::from_secs(6 * 3600),
         location: settings.checks.location.clone(),
         worker: worker.clone(),
     };

@@ -141,6 +141,7 @@ fn open(folder: &Path) -> SqliteStore {
         retention,
         head_bytes: 12 << 20,
         max_series: 10_000,
+        clock_patience: Duration::ZERO,
         location: "bench".to_owned(),
         worker: "w1".to_owned(),
     };

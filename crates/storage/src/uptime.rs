@@ -110,8 +110,9 @@ pub fn uptime(
     let mut current: Option<(Timestamp, UptimeState)> = None;
     let mut was_down = false;
     for (time, state) in states {
+        // The clock may have been ahead for a while: what comes later in the record may be earlier in time.
         if time >= to {
-            break;
+            continue;
         }
         if let Some((since, before)) = current {
             add(&mut sum, before, since.max(from), time);

@@ -118,25 +118,30 @@ fn write_archive(
     let mut archive = tar::Builder::new(File::create(partial).map_err(wrap)?);
     let mut manifest = Manifest { format: FORMAT, version: version.to_owned(), files: BTreeMap::new() };
     let mut copied = Copied::default();
-    let names = names(folder)?;
-    for (name, is_sealed) in &names {
-        progress(Progress { file: name, done: copied.files, all: names.len(), bytes: copied.bytes });
-        let source = folder.join(name);
+    let mut waiting = names(folder)?;
+    // Files change their names at the end of a day: what has gone meanwhile is looked for again under its new one.
+    let mut looks = 0;
+    while let Some((name, is_sealed)) = next(&mut waiting, &manifest) {
+        let all = manifest.files.len() + waiting.len() + 1;
+        progress(Progress { file: &name, done: copied.files, all, bytes: copied.bytes });
+        let source = folder.join(&name);
         let snapshot = PathBuf::from(format!("{}.snapshot", partial.display()));
         super::compact::remove(&snapshot)?;
         // A sealed file never changes under its name; of the others SQLite makes a copy that is whole.
-        let read = if *is_sealed { source.clone() } else { snapshot.clone() };
-        let made = if *is_sealed { Ok(()) } else { take_snapshot(&source, &snapshot) };
-        let added = made.and_then(|()| add(&mut archive, name, &read, &wrap));
+        let read = if is_sealed { source.clone() } else { snapshot.clone() };
+        let made = if is_sealed { Ok(()) } else { take_snapshot(&source, &snapshot) };
+        let added = made.and_then(|()| add(&mut archive, &name, &read, &wrap));
         super::compact::remove(&snapshot)?;
         match added {
             Ok(entry) => {
                 copied.files += 1;
                 copied.bytes += entry.bytes;
-                manifest.files.insert(name.clone(), entry);
+                manifest.files.insert(name, entry);
             }
-            // Compacted or removed meanwhile: what it had is in a file that comes later, or past its retention.
-            Err(_) if name != MAIN && !source.exists() => {}
+            Err(_) if name != MAIN && !source.exists() && looks < MOST_LOOKS => {
+                looks += 1;
+                waiting = self::names(folder)?;
+            }
             Err(error) => return Err(error),
         }
     }
@@ -146,6 +151,15 @@ fn write_archive(
     let file = archive.into_inner().map_err(wrap)?;
     file.sync_all().map_err(wrap)?;
     Ok(copied)
+}
+
+/// Times that the folder is looked through anew at most.
+const MOST_LOOKS: u32 = 100;
+
+/// The next file that is not in the archive yet. The main file comes last: what history refers to is then always there.
+fn next(waiting: &mut Vec<(String, bool)>, manifest: &Manifest) -> Option<(String, bool)> {
+    waiting.retain(|(name, _)| !manifest.files.contains_key(name));
+    (!waiting.is_empty()).then(|| waiting.remove(0))
 }
 
 fn take_snapshot(source: &Path, snapshot: &Path) -> Result<(), StoreError> {
@@ -205,7 +219,9 @@ pub fn restore(
 ) -> Result<Copied, StoreError> {
     std::fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, &error))?;
     let _lock = lock(folder)?;
-    for taken in [MAIN, "history", "rollup"] {
+    // The log of a main file that has gone would be taken for that of the one that comes.
+    let log = format!("{MAIN}-wal");
+    for taken in [MAIN, &log, "history", "rollup"] {
         let path = folder.join(taken);
         let is_empty = std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
         if path.exists() && !is_empty {
@@ -244,6 +260,9 @@ fn unpack(from: &Path, stage: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> 
     for entry in archive.entries().map_err(unreadable)? {
         let mut entry = entry.map_err(unreadable)?;
         let name = entry.path().map_err(unreadable)?.display().to_string();
+        if entry.header().entry_type() != tar::EntryType::Regular {
+            return Err(damaged(format!("`{name}` is no ordinary file, as all of a backup are")));
+        }
         if name == MANIFEST {
             let mut text = String::new();
             entry.by_ref().take(1 << 24).read_to_string(&mut text).map_err(unreadable)?;

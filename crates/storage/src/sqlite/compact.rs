@@ -5,6 +5,7 @@
 //! stored first, then the sealed file takes its name, then the closed one goes: a crash in between repeats the work, and
 //! the outcome is the same.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,12 +18,12 @@ use super::head::{Columns, SeriesKey};
 use super::open::{Access, migrate, open};
 use super::rollup_file::{NamedRollup, RollupFile, Source, file_of};
 use crate::error::StoreError;
-use crate::rollup::{Tier, roll};
+use crate::rollup::{MICROS_A_DAY, Tier, roll};
 
 /// Small pages waste less behind each chunk.
 const PAGE: u32 = 512;
-/// Probes whose rollups are stored in one transaction.
-const SLICE: usize = 256;
+/// Series whose rollups are stored in one transaction: some forty kilobytes each until then.
+const SLICE: usize = 1024;
 
 /// What to compact.
 #[derive(Debug)]
@@ -58,6 +59,8 @@ struct Input {
     origins_here: HashMap<u32, u32>,
     /// Added to the numbers of its evidence.
     evidence: u32,
+    /// Whether a chunk could not be read.
+    is_damaged: Cell<bool>,
 }
 
 struct Output {
@@ -77,7 +80,16 @@ impl Job<'_> {
     pub(super) fn run(&self, is_known: impl Fn(u32) -> bool) -> Result<bool, StoreError> {
         let scratch = self.target.with_extension("tmp");
         remove(&scratch)?;
-        let mut output = Output::create(&scratch)?;
+        let outcome = self.write(&scratch, is_known);
+        if !matches!(outcome, Ok(true)) {
+            // On a full disk, what is half done would keep it full.
+            remove(&scratch)?;
+        }
+        outcome
+    }
+
+    fn write(&self, scratch: &Path, is_known: impl Fn(u32) -> bool) -> Result<bool, StoreError> {
+        let mut output = Output::create(scratch)?;
         let mut inputs = Vec::with_capacity(self.sources.len());
         for path in self.sources {
             inputs.push(output.take_up(path, path == self.target)?);
@@ -97,19 +109,19 @@ impl Job<'_> {
                 keys.push(key);
             }
         }
-        let mut waiting = Vec::new();
+        // Without the sealed file these may be stragglers of a day whose rollups are made already.
+        let is_whole = self.sources.iter().any(|source| source == self.target);
+        let (mut waiting, mut series) = (Vec::new(), 0);
         output.begin()?;
         for ((monitor, probe), keys) in probes {
             if self.stop.load(Ordering::Relaxed) {
-                drop(output);
-                remove(&scratch)?;
                 return Ok(false);
             }
             let mut by_location: BTreeMap<String, Columns> = BTreeMap::new();
             for key in keys {
                 let mut columns = Columns::default();
                 for input in &inputs {
-                    input.read(key, &mut columns)?;
+                    input.read(key, self.day, &mut columns)?;
                 }
                 let columns = columns.sorted_once();
                 output.write(key, &columns)?;
@@ -125,17 +137,26 @@ impl Job<'_> {
             let probe = output.name(probe).name.strip_prefix(PROBE).unwrap_or_default().to_owned();
             for (location, columns) in by_location {
                 let source = Source { monitor, probe: probe.clone(), location };
-                waiting.push((source, rolled(&columns, &output)));
+                let rolled = rolled(&columns, &output);
+                series += rolled.len();
+                waiting.push((source, rolled));
             }
-            if waiting.len() >= SLICE {
-                store(&mut tiers, self.day, &mut waiting)?;
+            if series >= SLICE {
+                store(&mut tiers, self.day, &mut waiting, is_whole)?;
+                series = 0;
             }
         }
-        store(&mut tiers, self.day, &mut waiting)?;
+        store(&mut tiers, self.day, &mut waiting, is_whole)?;
         output.finish()?;
+        let damaged: Vec<PathBuf> =
+            inputs.iter().filter(|input| input.is_damaged.get()).map(|input| input.path.clone()).collect();
         // Closing the connections gives their write-ahead logs back.
         drop((tiers, inputs));
-        std::fs::rename(&scratch, self.target).map_err(|error| StoreError::io(self.target, &error))?;
+        for path in damaged {
+            // What could not be read may be worth something to somebody.
+            set_aside(&path, "some chunks cannot be read; the others are kept")?;
+        }
+        std::fs::rename(scratch, self.target).map_err(|error| StoreError::io(self.target, &error))?;
         sync_folder(self.target)?;
         for source in self.sources.iter().filter(|source| *source != self.target) {
             for suffix in ["", "-wal", "-shm"] {
@@ -165,9 +186,10 @@ fn store(
     tiers: &mut [RollupFile],
     day: i64,
     waiting: &mut Vec<(Source, Vec<NamedRollup>)>,
+    is_whole: bool,
 ) -> Result<(), StoreError> {
     for file in tiers {
-        file.put(day, waiting)?;
+        file.put(day, waiting, is_whole)?;
     }
     waiting.clear();
     Ok(())
@@ -195,7 +217,7 @@ impl Input {
     }
 
     /// Adds what it has of a series.
-    fn read(&self, key: SeriesKey, columns: &mut Columns) -> Result<(), StoreError> {
+    fn read(&self, key: SeriesKey, day: i64, columns: &mut Columns) -> Result<(), StoreError> {
         let (Some(probe), Some(origin)) = (self.probes_here.get(&key.1), self.origins_here.get(&key.2))
         else {
             return Ok(());
@@ -209,8 +231,25 @@ impl Input {
         let mut rows = statement.query(params![key.0, probe, origin]).map_err(|error| self.wrap(error))?;
         while let Some(row) = rows.next().map_err(|error| self.wrap(error))? {
             let blob = row.get_ref(0).and_then(|value| Ok(value.as_blob()?));
-            let mut found = chunk::decode(blob.map_err(|error| self.wrap(error))?)
-                .map_err(|reason| StoreError::Damaged { path: self.path.clone(), reason })?;
+            let hours = day * MICROS_A_DAY..(day + 1) * MICROS_A_DAY;
+            let decoded = chunk::decode(blob.map_err(|error| self.wrap(error))?).and_then(|found| {
+                let is_sound = found.times.iter().all(|time| hours.contains(time));
+                is_sound.then_some(found).ok_or_else(|| "it has times of another day".to_owned())
+            });
+            let mut found = match decoded {
+                Ok(found) => found,
+                Err(reason) => {
+                    // One chunk must not take the day of all others with it.
+                    if !self.is_damaged.replace(true) {
+                        tracing::error!(
+                            "{}: a chunk of monitor {} is left out: {reason}",
+                            self.path.display(),
+                            key.0
+                        );
+                    }
+                    continue;
+                }
+            };
             for failure in found.failures.iter_mut().filter(|failure| **failure != 0) {
                 *failure += self.evidence;
             }
@@ -326,7 +365,17 @@ impl Output {
             .map(|(theirs, number)| (*number, *theirs))
             .collect();
         let origins_here = origins.iter().map(|(theirs, number)| (*number, *theirs)).collect();
-        Ok(Input { path: path.to_owned(), connection, names, origins, probes_here, origins_here, evidence })
+        let is_damaged = Cell::new(false);
+        Ok(Input {
+            path: path.to_owned(),
+            connection,
+            names,
+            origins,
+            probes_here,
+            origins_here,
+            evidence,
+            is_damaged,
+        })
     }
 
     fn number_of(&mut self, name: Name) -> Result<u32, StoreError> {
@@ -394,6 +443,25 @@ fn sync_folder(path: &Path) -> Result<(), StoreError> {
     std::fs::File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| StoreError::io(folder, &error))
+}
+
+/// Renames a damaged file, so that a new one can take its place and somebody can look at the old.
+pub(super) fn set_aside(path: &Path, reason: &str) -> Result<(), StoreError> {
+    let named = |number: u32| {
+        let more = if number > 1 { format!(".{number}") } else { String::new() };
+        PathBuf::from(format!("{}.damaged{more}", path.display()))
+    };
+    let aside = (1..1000).map(named).find(|aside| !aside.exists()).unwrap_or_else(|| named(1000));
+    tracing::error!("{} is damaged ({reason}): set aside as {}", path.display(), aside.display());
+    for suffix in ["", "-wal", "-shm"] {
+        let (from, to) = (format!("{}{suffix}", path.display()), format!("{}{suffix}", aside.display()));
+        match std::fs::rename(&from, to) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io(Path::new(&from), &error)),
+        }
+    }
+    Ok(())
 }
 
 /// Removes a file if it is there.

@@ -45,6 +45,9 @@ pub(super) const STEPS: &[&str] = &["
 const JOURNAL_FORMAT: u8 = 1;
 /// Stands before a probe's name in the table of names, where no metric's name can begin with it.
 pub(super) const PROBE: &str = "probe:";
+/// Evidence kept of a probe's failures of one class and code in an hour: a failure that comes and goes every minute would
+/// otherwise take thirty times the room of everything else. Changes of status keep theirs in the main record.
+const EVIDENCE_AN_HOUR: u32 = 3;
 /// Series sealed in one transaction: enough to be quick, few enough not to hold up the writer.
 const SLICE: usize = 32;
 /// Bit of a status that says that the monitor was down.
@@ -62,6 +65,8 @@ pub(super) struct Day {
     sequence: i64,
     /// Class and code of the last failure of a series, and the number of its evidence.
     failures: FxHashMap<(u32, u32), (&'static str, Option<String>, u32)>,
+    /// What was told of the failures of a series lately.
+    told: FxHashMap<(u32, u32), Told>,
     pass: Option<Pass>,
     limit: SeriesLimit,
     /// The series with labels of each monitor since the file was opened.
@@ -73,6 +78,19 @@ pub(super) struct Day {
 pub(super) struct SeriesLimit {
     pub most: usize,
     pub refused: Arc<AtomicU64>,
+}
+
+/// Evidence that was kept of failures that come and go.
+#[derive(Debug, Default)]
+struct Told {
+    /// In which hour, counted from 1970.
+    hour: i64,
+    /// How often in that hour.
+    count: u32,
+    class: &'static str,
+    code: Option<String>,
+    /// Number of the last evidence.
+    id: u32,
 }
 
 /// A sealing under way.
@@ -109,6 +127,7 @@ impl Day {
             origin: 0,
             sequence: 0,
             failures: FxHashMap::default(),
+            told: FxHashMap::default(),
             pass: None,
             limit,
             labelled: FxHashMap::default(),
@@ -211,6 +230,8 @@ impl Day {
         if result.is_err() {
             // Numbers given out in the failed transaction do not exist.
             self.failures.clear();
+            self.told.clear();
+            self.labelled.clear();
             self.load_names()?;
         }
         result
@@ -233,14 +254,21 @@ impl Day {
             let mut refused = 0;
             for reading in &record.readings {
                 let Some(value) = reading.value.number() else { continue };
+                let labelled =
+                    (!reading.labels.is_empty()).then(|| self.labelled.entry(monitor).or_default());
+                if let Some(known) = &labelled
+                    && known.len() >= self.limit.most
+                    && self
+                        .names
+                        .known(&reading.metric, &reading.labels)
+                        .is_none_or(|series| !known.contains(&series))
+                {
+                    refused += 1;
+                    continue;
+                }
                 let series =
                     self.names.series(&transaction, &reading.metric, &reading.labels).map_err(wrap)?;
-                if !reading.labels.is_empty() {
-                    let known = self.labelled.entry(monitor).or_default();
-                    if known.len() >= self.limit.most && !known.contains(&series) {
-                        refused += 1;
-                        continue;
-                    }
+                if let Some(known) = labelled {
                     known.insert(series);
                 }
                 values.push((series, value));
@@ -265,9 +293,18 @@ impl Day {
                             && code.as_deref() == failure.code.as_deref()
                             && record.evidence.is_none()
                     });
-                    match known {
-                        Some((_, _, id)) => *id,
-                        None => {
+                    let hour = record.time.as_seconds().div_euclid(3600);
+                    let told = self.told.get(&(monitor, probe)).filter(|told| {
+                        told.hour == hour
+                            && told.count >= EVIDENCE_AN_HOUR
+                            && told.class == failure.class.name
+                            && told.code.as_deref() == failure.code.as_deref()
+                    });
+                    match (known, told) {
+                        (Some((_, _, id)), _) => *id,
+                        // It comes and goes: that is no news any more.
+                        (None, Some(told)) => told.id,
+                        (None, None) => {
                             let body = record.evidence.as_ref().map(|evidence| evidence.to_string());
                             transaction
                                 .prepare_cached(
@@ -279,6 +316,9 @@ impl Day {
                                 .map_err(wrap)?;
                             let id = u32::try_from(transaction.last_insert_rowid()).unwrap_or(u32::MAX);
                             let code = failure.code.as_deref().map(str::to_owned);
+                            let told = self.told.entry((monitor, probe)).or_default();
+                            let count = if told.hour == hour { told.count + 1 } else { 1 };
+                            *told = Told { hour, count, class: failure.class.name, code: code.clone(), id };
                             self.failures.insert((monitor, probe), (failure.class.name, code, id));
                             id
                         }
@@ -403,6 +443,11 @@ impl Names {
             Some(id) => Ok(*id),
             None => self.add(transaction, key, (None, false)),
         }
+    }
+
+    /// The number of a series that has one.
+    fn known(&self, metric: &MetricRef, labels: &Labels) -> Option<u32> {
+        self.all.get(&(metric.name().to_owned(), label_text(labels))).copied()
     }
 
     fn series(

@@ -10,7 +10,8 @@ use std::time::Duration;
 use wise_core::{CheckRecord, MonitorId, Timestamp};
 
 use super::SqliteOptions;
-use super::compact::Job;
+use super::clock::ClockTrust;
+use super::compact::{Job, remove, set_aside};
 use super::day::{Day, SeriesLimit};
 use super::files::{State, day_file, day_of, days_in, rollups_in, size_of, unlink};
 use super::main_file::Keys;
@@ -27,6 +28,8 @@ const CLOSING: Duration = Duration::from_secs(120);
 const MAX_AGE: Duration = Duration::from_secs(3600);
 /// A compaction that failed is tried again after this long.
 const TRY_AGAIN: Duration = Duration::from_secs(600);
+/// A day that cannot be compacted outlives its retention by this.
+const HOPELESS: Duration = Duration::from_secs(30 * 86_400);
 /// Memory of a check in the head, measured with the eight readings of a website.
 const ROW_BYTES: usize = 100;
 
@@ -50,6 +53,7 @@ pub(super) struct Open {
     pub(super) days: BTreeMap<i64, Day>,
     last_sealed: Option<Timestamp>,
     last_retention: Option<Timestamp>,
+    trust: ClockTrust,
 }
 
 /// The thread that compacts, one day at a time.
@@ -59,7 +63,8 @@ struct Compactor {
     /// The day it is at, or was at last.
     day: Option<i64>,
     stop: Arc<AtomicBool>,
-    failed: Option<Timestamp>,
+    /// Days that could not be compacted, and when that was.
+    failed: BTreeMap<i64, Timestamp>,
 }
 
 impl Drop for Days {
@@ -96,6 +101,7 @@ impl Days {
         for folder in [&days.folder, &days.rollups] {
             std::fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, &error))?;
         }
+        days.lock().trust = ClockTrust::new(options.clock_patience);
         days.recover(now)?;
         Ok(days)
     }
@@ -104,7 +110,17 @@ impl Days {
     fn recover(&self, now: Timestamp) -> Result<(), StoreError> {
         let today = day_of(now);
         let mut open_days = self.lock();
-        for (day, states) in days_in(&self.folder)? {
+        let days = days_in(&self.folder)?;
+        if let Some(newest) = days.last_key_value().map(|(day, _)| *day) {
+            open_days.trust.begin(newest, today);
+        }
+        for entry in std::fs::read_dir(&self.folder).map_err(|error| StoreError::io(&self.folder, &error))? {
+            let path = entry.map_err(|error| StoreError::io(&self.folder, &error))?.path();
+            if path.extension().is_some_and(|extension| extension == "tmp") {
+                remove(&path)?;
+            }
+        }
+        for (day, states) in days {
             let path = day_file(&self.folder, day, State::Open);
             let needs_opening =
                 states.contains(&State::Open) && (day >= today || has_journal(&path).unwrap_or(true));
@@ -150,17 +166,20 @@ impl Days {
     }
 
     pub(super) fn tend(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.seal(now)?;
-        self.compact(now)?;
+        // Retention makes room: it must not wait for what fails for want of room.
+        let outcome = self.seal(now).and_then(|()| self.compact(now));
         let mut open_days = self.lock();
-        if open_days.last_retention.is_none_or(|last| now.since(last) >= MAX_AGE) {
+        open_days.trust.observe(now);
+        if open_days.last_retention.is_none_or(|last| is_due(last, now, MAX_AGE)) {
             open_days.last_retention = Some(now);
-            self.retain(&mut open_days, now)?;
+            if open_days.trust.holds() {
+                self.retain(&mut open_days, now)?;
+            }
         }
-        Ok(())
+        outcome
     }
 
-    fn seal(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) fn seal(&self, now: Timestamp) -> Result<(), StoreError> {
         let mut open_days = self.lock();
         let over = day_of(now.minus(CLOSING));
         while let Some(day) = open_days.days.keys().next().copied().filter(|day| *day < over) {
@@ -172,7 +191,7 @@ impl Days {
             }
         }
         let age = open_days.last_sealed.get_or_insert(now);
-        let is_old = now.since(*age) >= MAX_AGE;
+        let is_old = is_due(*age, now, MAX_AGE);
         let rows: usize = open_days.days.values().map(|day| day.head.rows()).sum();
         if is_old || rows > self.max_rows {
             open_days.last_sealed = Some(now);
@@ -193,24 +212,25 @@ impl Days {
             return Ok(());
         }
         if let Some(thread) = compactor.thread.take() {
-            match thread.join() {
-                Ok(Ok(_)) => compactor.failed = None,
-                Ok(Err(error)) => {
-                    compactor.failed = Some(now);
+            let day = compactor.day.unwrap_or_default();
+            let trouble = match thread.join() {
+                Ok(Ok(_)) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("it ended in a panic".to_owned()),
+            };
+            match trouble {
+                None => drop(compactor.failed.remove(&day)),
+                Some(trouble) => {
+                    compactor.failed.insert(day, now);
                     tracing::error!(
-                        "a day of history could not be compacted, and is tried again later: {error}"
+                        "a day of history could not be compacted, and is tried again later: {trouble}"
                     );
-                }
-                Err(_) => {
-                    compactor.failed = Some(now);
-                    tracing::error!("the compaction of a day of history ended in a panic");
                 }
             }
         }
-        if compactor.failed.is_some_and(|failed| now.since(failed) < TRY_AGAIN) {
-            return Ok(());
-        }
-        let Some((day, sources)) = self.next_closed(now)? else { return Ok(()) };
+        // One day that cannot be compacted does not keep the others from it.
+        compactor.failed.retain(|_, failed| !is_due(*failed, now, TRY_AGAIN));
+        let Some((day, sources)) = self.next_closed(now, &compactor.failed)? else { return Ok(()) };
         let target = day_file(&self.folder, day, State::Sealed);
         let (rollups, keys, stop) = (self.rollups.clone(), self.keys.clone(), compactor.stop.clone());
         let work = move || {
@@ -218,8 +238,8 @@ impl Days {
                 keys.read().unwrap_or_else(PoisonError::into_inner).values().copied().collect();
             let job = Job { day, sources: &sources, target: &target, rollups: &rollups, stop: &stop };
             match job.run(|monitor| known.contains(&monitor)) {
-                Err(StoreError::Damaged { path, reason }) if sources.contains(&path) => {
-                    // The rest of the day is compacted at the next try.
+                // Without it the rest is compacted at the next try; a file of rollups is begun anew.
+                Err(StoreError::Damaged { path, reason }) if path.exists() => {
                     set_aside(&path, &reason).map(|()| false)
                 }
                 other => other,
@@ -249,11 +269,15 @@ impl Days {
     }
 
     /// The oldest day that is over and not compacted, and what there is of it.
-    fn next_closed(&self, now: Timestamp) -> Result<Option<(i64, Vec<PathBuf>)>, StoreError> {
+    fn next_closed(
+        &self,
+        now: Timestamp,
+        failed: &BTreeMap<i64, Timestamp>,
+    ) -> Result<Option<(i64, Vec<PathBuf>)>, StoreError> {
         let open_days = self.lock();
         let over = day_of(now.minus(CLOSING));
         for (day, states) in days_in(&self.folder)? {
-            if day >= over || states.as_slice() == [State::Sealed] {
+            if day >= over || states.as_slice() == [State::Sealed] || failed.contains_key(&day) {
                 continue;
             }
             let closed = day_file(&self.folder, day, State::Closed);
@@ -279,11 +303,23 @@ impl Days {
             compactor.day.filter(|_| compactor.thread.as_ref().is_some_and(|thread| !thread.is_finished()))
         };
         // A day that is being compacted would come back from under its new name: it goes the next time.
-        let past = |day: i64| day < oldest && busy != Some(day);
-        for (day, states) in days_in(&self.folder)?.into_iter().filter(|(day, _)| past(*day)) {
+        let hopeless = day_of(now.minus(self.retention.raw + HOPELESS));
+        for (day, states) in days_in(&self.folder)? {
+            if day >= oldest || busy == Some(day) {
+                continue;
+            }
+            // What has no rollups yet gets its time; something must be wrong with what does not get them.
+            let is_rolled_up = states.as_slice() == [State::Sealed];
+            if !is_rolled_up && day >= hopeless {
+                continue;
+            }
             open_days.days.remove(&day);
             for path in states.into_iter().map(|state| day_file(&self.folder, day, state)) {
-                tracing::info!("history of {} is past its retention and removed", path.display());
+                if is_rolled_up {
+                    tracing::info!("history of {} is past its retention and removed", path.display());
+                } else {
+                    tracing::error!("{} was never rolled up, and is removed all the same", path.display());
+                }
                 self.remove(&path)?;
             }
         }
@@ -299,6 +335,14 @@ impl Days {
         Ok(())
     }
 
+    /// Removes what is past its time, and answers how many days are left.
+    #[cfg(test)]
+    pub(super) fn retained(&self, now: Timestamp) -> usize {
+        let mut open_days = self.lock();
+        self.retain(&mut open_days, now).unwrap();
+        days_in(&self.folder).unwrap().len()
+    }
+
     fn remove(&self, path: &Path) -> Result<(), StoreError> {
         self.pool.forget(path);
         unlink(path)
@@ -309,7 +353,7 @@ impl Days {
     fn cap(&self, open_days: &Open, busy: Option<i64>, today: i64, most: u64) -> Result<(), StoreError> {
         let days = days_in(&self.folder)?;
         let samples = days.iter().flat_map(|(day, states)| {
-            let is_over = *day < today && busy != Some(*day);
+            let is_over = *day < today && busy != Some(*day) && states.as_slice() == [State::Sealed];
             states.iter().map(move |state| (is_over, day_file(&self.folder, *day, *state)))
         });
         let rollups = rollups_in(&self.rollups)?.into_iter().map(|file| (file.end < today, file.path));
@@ -399,17 +443,7 @@ fn is_by_itself(path: &Path) -> Result<bool, StoreError> {
     Ok(!log.exists())
 }
 
-/// Renames a damaged file, so that a new one can take its place and somebody can look at the old.
-fn set_aside(path: &Path, reason: &str) -> Result<(), StoreError> {
-    let aside = path.with_extension("sqlite3.damaged");
-    tracing::error!("{} is damaged ({reason}): set aside as {}", path.display(), aside.display());
-    for suffix in ["", "-wal", "-shm"] {
-        let (from, to) = (format!("{}{suffix}", path.display()), format!("{}{suffix}", aside.display()));
-        match std::fs::rename(&from, to) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(StoreError::io(Path::new(&from), &error)),
-        }
-    }
-    Ok(())
+/// Whether so much time has passed; a clock that was set back counts as if it had.
+fn is_due(last: Timestamp, now: Timestamp, every: Duration) -> bool {
+    now < last || now.since(last) >= every
 }

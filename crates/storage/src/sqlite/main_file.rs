@@ -261,12 +261,17 @@ impl MainFile {
     ) -> Result<StateChanges, StoreError> {
         let connection = self.lock();
         let mut found = StateChanges::new();
-        // The last one before the range, then those in it. Times may step back with the clock: numbers do not.
+        // The last one before the range, one seek in the index for each monitor, then those in it. Times may step back with
+        // the clock: numbers do not.
         let sql = "
-            SELECT monitor, time, status, down FROM transition AS t
-            WHERE (?1 IS NULL OR monitor = ?1) AND (time >= ?2 OR sequence = (
-                SELECT max(sequence) FROM transition AS last WHERE last.monitor = t.monitor AND last.time < ?2))
-            ORDER BY sequence";
+            SELECT monitor, time, status, down, sequence FROM transition WHERE sequence IN (
+                SELECT (SELECT last.sequence FROM transition AS last
+                        WHERE last.monitor = monitor.id AND last.time < ?2 ORDER BY last.sequence DESC LIMIT 1)
+                FROM monitor WHERE ?1 IS NULL OR id = ?1)
+            UNION ALL
+            SELECT monitor, time, status, down, sequence FROM transition
+            WHERE time >= ?2 AND (?1 IS NULL OR monitor = ?1)
+            ORDER BY 5";
         let mut statement = connection.prepare_cached(sql).map_err(|e| self.wrap(e))?;
         let rows = statement
             .query_map(params![monitor.map(|id| id.to_string()), from.as_micros()], |row| {

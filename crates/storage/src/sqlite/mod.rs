@@ -7,6 +7,7 @@
 
 mod backup;
 mod chunk;
+mod clock;
 mod compact;
 mod day;
 mod days;
@@ -51,6 +52,8 @@ pub struct SqliteOptions {
     pub head_bytes: usize,
     /// Series with labels of one monitor in a day at most; readings beyond are refused.
     pub max_series: usize,
+    /// How long a clock that has jumped ahead has to stay there before history is removed because of it.
+    pub clock_patience: std::time::Duration,
     /// Kept with each result: where it was made.
     pub location: String,
     /// Kept with each result: by which process.

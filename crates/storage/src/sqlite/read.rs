@@ -20,7 +20,7 @@ use crate::query::{Aggregate, Piece, QueryPlan, Resolution, SeriesPieces};
 use crate::rollup::{Bucket, Sketch, Tier};
 
 /// A file that is renamed while it is looked for is found at the second try, or the third.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// Reads for one query; files stay open as long as it lives.
 pub(super) struct Reader<'d> {

@@ -11,6 +11,7 @@ use super::days::Days;
 use super::files::{State, day_file, day_of, days_in};
 use super::head::Columns;
 use super::open::{Access, open};
+use super::read::TRIES;
 use crate::error::StoreError;
 use crate::query::{ResultQuery, StoredResult};
 
@@ -25,10 +26,21 @@ impl Days {
                 break;
             }
             let mut here = Vec::new();
-            for state in states {
-                let read = self.read_results((*day, *state), monitor, query, missing);
-                let path = day_file(&self.folder, *day, *state);
-                self.tolerate(&path, read.map(|results| here.extend(results)))?;
+            let mut states = states.clone();
+            for attempt in 1..=TRIES {
+                here.clear();
+                let mut is_gone = false;
+                for state in &states {
+                    let read = self.read_results((*day, *state), monitor, query, missing);
+                    let path = day_file(&self.folder, *day, *state);
+                    is_gone |= read.is_err() && !path.exists();
+                    self.tolerate(&path, read.map(|results| here.extend(results)))?;
+                }
+                if !is_gone || attempt == TRIES {
+                    break;
+                }
+                // It was renamed meanwhile; what it had is in another file now.
+                states = days_in(&self.folder)?.remove(day).unwrap_or_default();
             }
             here.sort_by(|a: &StoredResult, b| (b.time, &b.probe).cmp(&(a.time, &a.probe)));
             here.dedup_by(|a, b| (a.time, &a.probe, &a.worker) == (b.time, &b.probe, &b.worker));

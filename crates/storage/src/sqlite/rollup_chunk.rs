@@ -104,7 +104,7 @@ pub(super) fn encode(all: &[RolledSeries<'_>], day: i64, width: i64) -> Result<V
     let length = last - first + 1;
     let mut packed = Vec::with_capacity(all.len());
     for one in all {
-        let step = step_of(one);
+        let (step, is_finest) = step_of(one);
         let mut counts = vec![0_i64; length as usize];
         for bucket in one.buckets {
             counts[(number(bucket) - first) as usize] = i64::try_from(bucket.count).unwrap_or(i64::MAX);
@@ -112,7 +112,8 @@ pub(super) fn encode(all: &[RolledSeries<'_>], day: i64, width: i64) -> Result<V
         let mut columns: [Vec<u8>; COLUMNS] = Default::default();
         if step > 0.0 {
             let mut values: [Vec<i64>; COLUMNS] = Default::default();
-            one.buckets.iter().for_each(|bucket| whole(bucket, step, one.is_counter, &mut values));
+            let means = is_finest && !one.is_counter;
+            one.buckets.iter().for_each(|bucket| whole(bucket, step, one.is_counter, means, &mut values));
             for (column, values) in columns.iter_mut().zip(&values) {
                 *column = rice::pack(values);
             }
@@ -221,12 +222,12 @@ fn read_series(
     Ok((buckets, sketches))
 }
 
-/// The step that the values of a series are kept to; 0 to keep them as they are.
-fn step_of(one: &RolledSeries<'_>) -> f64 {
+/// The step that the values of a series are kept to, 0 to keep them as they are; and whether it is the metric's own.
+fn step_of(one: &RolledSeries<'_>) -> (f64, bool) {
     let values = || one.buckets.iter().flat_map(|b| [b.min, b.max, b.first, b.last, b.mean, b.increase]);
     let largest = values().fold(0.0_f64, |largest, value| largest.max(value.abs()));
     if !largest.is_finite() {
-        return 0.0;
+        return (0.0, false);
     }
     let is_whole =
         || one.buckets.iter().flat_map(|b| [b.min, b.max, b.first, b.last]).all(|v| v.fract() == 0.0);
@@ -247,10 +248,10 @@ fn step_of(one: &RolledSeries<'_>) -> f64 {
             None => 0.0,
         }
     };
-    if step > 0.0 && largest / step < EXACT { step } else { 0.0 }
+    if step > 0.0 && largest / step < EXACT { (step, exact == Some(step)) } else { (0.0, false) }
 }
 
-fn whole(bucket: &Bucket, step: f64, is_counter: bool, columns: &mut [Vec<i64>; COLUMNS]) {
+fn whole(bucket: &Bucket, step: f64, is_counter: bool, keeps_means: bool, columns: &mut [Vec<i64>; COLUMNS]) {
     let steps = |value: f64| (value / step).round() as i64;
     let (mean, min, max) = (steps(bucket.mean), steps(bucket.min), steps(bucket.max));
     let (first, last) = (steps(bucket.first), steps(bucket.last));
@@ -258,8 +259,9 @@ fn whole(bucket: &Bucket, step: f64, is_counter: bool, columns: &mut [Vec<i64>; 
     let spread = steps(bucket.std_dev() * FINER);
     let increase = steps(bucket.increase);
     let exact = bucket.mean / step;
-    let is_many = exact.abs() >= MANY_STEPS || is_counter;
-    let fraction = if is_many { 0 } else { ((exact - exact.round()) * FRACTIONS).round() as i64 };
+    let is_many = exact.abs() >= MANY_STEPS;
+    let fraction =
+        if is_many || !keeps_means { 0 } else { ((exact - exact.round()) * FRACTIONS).round() as i64 };
     let row = if is_counter {
         let up = last - first;
         [mean - first - up / 2, first - min, max - last, first, up, spread, increase - up, 0]

@@ -135,18 +135,31 @@ impl RollupFile {
         Ok(())
     }
 
-    /// Stores the rollups of a day, all or none. Those that are there already are replaced.
-    pub(super) fn put(&mut self, day: i64, all: &[(Source, Vec<NamedRollup>)]) -> Result<(), StoreError> {
+    /// Stores the rollups of a day, all or none. Those that are there already are replaced if `is_whole`, and stay if
+    /// these are of a part of the day only.
+    pub(super) fn put(
+        &mut self,
+        day: i64,
+        all: &[(Source, Vec<NamedRollup>)],
+        is_whole: bool,
+    ) -> Result<(), StoreError> {
         let (path, tier) = (self.path.clone(), self.tier);
         let wrap = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
         let transaction = self.connection.transaction().map_err(wrap)?;
         let mut result = Ok(());
         for (source, series) in all {
-            result = put_source(&transaction, &mut self.names, &mut self.parts, tier, day, source, series)
-                .map_err(|error| match error {
-                    PutError::Sqlite(error) => wrap(error),
-                    PutError::Format(reason) => StoreError::Other { path: path.clone(), reason },
-                });
+            result = put_source(
+                &transaction,
+                &mut self.names,
+                &mut self.parts,
+                (tier, day, is_whole),
+                source,
+                series,
+            )
+            .map_err(|error| match error {
+                PutError::Sqlite(error) => wrap(error),
+                PutError::Format(reason) => StoreError::Other { path: path.clone(), reason },
+            });
             if result.is_err() {
                 break;
             }
@@ -199,8 +212,7 @@ fn put_source(
     transaction: &Transaction<'_>,
     names: &mut HashMap<(String, String), u32>,
     parts: &mut HashMap<Source, Vec<Part>>,
-    tier: Tier,
-    day: i64,
+    (tier, day, is_whole): (Tier, i64, bool),
     source: &Source,
     series: &[NamedRollup],
 ) -> Result<(), PutError> {
@@ -257,9 +269,12 @@ fn put_source(
             })
             .collect();
         let data = encode(&rolled, day * MICROS_A_DAY, tier.width()).map_err(PutError::Format)?;
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO chunk (part, day, data) VALUES (?1, ?2, ?3)")?
-            .execute(params![part, day, data])?;
+        let statement = if is_whole {
+            "INSERT OR REPLACE INTO chunk (part, day, data) VALUES (?1, ?2, ?3)"
+        } else {
+            "INSERT OR IGNORE INTO chunk (part, day, data) VALUES (?1, ?2, ?3)"
+        };
+        transaction.prepare_cached(statement)?.execute(params![part, day, data])?;
     }
     Ok(())
 }

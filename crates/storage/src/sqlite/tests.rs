@@ -19,6 +19,7 @@ fn options(folder: &Path) -> SqliteOptions {
         retention: Retention::default(),
         head_bytes: 1 << 20,
         max_series: 10_000,
+        clock_patience: Duration::ZERO,
         location: "here".to_owned(),
         worker: "w1".to_owned(),
     }
@@ -495,6 +496,92 @@ fn damage_is_set_aside_and_named() {
     let error = SqliteStore::open(&options(folder.path()), START).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     assert!(error.to_string().contains("wise.sqlite3"));
+}
+
+/// Makes a file unreadable as a whole.
+fn ruin(path: &Path) {
+    std::fs::write(path, vec![0x5a_u8; 8192]).unwrap();
+}
+
+#[test]
+fn damaged_rollups_are_begun_anew_and_no_day_is_lost_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    fill(&store, shop.id, 2);
+    let rollup = folder.path().join("rollup");
+    ruin(&rollup.join("1h-2024.sqlite3"));
+    let at = |seconds| START.plus(Duration::from_secs(seconds));
+    store.compact_all(at(2 * 86_400 + 300)).unwrap();
+    assert!(rollup.join("1h-2024.sqlite3.damaged").exists());
+    let plan = QueryPlan::of(shop.id, TOTAL.name, (START, at(2 * 86_400)), 48, Aggregate::Count);
+    assert_eq!(store.answer(&plan).unwrap().series[0].points.iter().map(|p| p.1).sum::<f64>(), 5760.0);
+    // A day that has no rollups is not removed when its time has come, only long after.
+    let history = folder.path().join("history");
+    let days = |store: &SqliteStore, now| {
+        store.tend(now).unwrap();
+        std::fs::read_dir(&history).unwrap().count()
+    };
+    store.append(&[record(shop.id, at(3 * 86_400), 1.0)]).unwrap();
+    store.days.seal(at(4 * 86_400 + 300)).unwrap();
+    assert_eq!(store.days.retained(at(12 * 86_400)), 1, "the closed day stays, the sealed ones go");
+    assert_eq!(store.days.retained(at(60 * 86_400)), 0);
+    assert_eq!(days(&store, at(60 * 86_400)), 0);
+}
+
+#[test]
+fn stragglers_do_not_replace_the_rollups_of_a_day_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    fill(&store, shop.id, 1);
+    let at = |seconds| START.plus(Duration::from_secs(seconds));
+    store.compact_all(at(86_400 + 300)).unwrap();
+    drop(store);
+    ruin(&folder.path().join("history/2024-10-04.sealed.sqlite3"));
+    let store = SqliteStore::open(&options(folder.path()), at(90_000)).unwrap();
+    // The clock steps back to that day for a moment.
+    store.append(&[record(shop.id, at(15), 9.0)]).unwrap();
+    store.compact_all(at(2 * 86_400)).unwrap();
+    let plan = QueryPlan::of(shop.id, TOTAL.name, (START, at(86_400)), 1, Aggregate::Count);
+    assert_eq!(store.answer(&plan).unwrap().series[0].points[0].1, 2880.0);
+}
+
+#[test]
+fn one_damaged_chunk_leaves_the_others_of_its_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let (shop, mail) = (definition("shop"), definition("mail"));
+    for one in [&shop, &mail] {
+        store.insert_monitor(one).unwrap();
+        store.append(&[record(one.id, START, 1.0)]).unwrap();
+    }
+    store.days.seal(START.plus(Duration::from_secs(86_400 + 300))).unwrap();
+    let path = folder.path().join("history/2024-10-04.sqlite3");
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute("UPDATE chunk SET data = x'02ff' WHERE monitor = 1", [])
+        .unwrap();
+    let now = START.plus(Duration::from_secs(2 * 86_400));
+    store.compact_all(now).unwrap();
+    assert_eq!((all_results(&store, shop.id).len(), all_results(&store, mail.id).len()), (0, 1));
+    let aside = folder.path().join("history/2024-10-04.closed.sqlite3.damaged");
+    assert!(aside.exists(), "what could not be read is kept for somebody to look at");
+}
+
+#[test]
+fn a_store_is_not_restored_beside_the_log_of_another() {
+    let (folder, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(SqliteStore::open(&options(folder.path()), START).unwrap());
+    let file = out.path().join("backup.tar");
+    backup(folder.path(), &file, "1", |_| {}).unwrap();
+    let target = out.path().join("data");
+    std::fs::create_dir(&target).unwrap();
+    std::fs::write(target.join(format!("{MAIN}-wal")), b"left by kill -9").unwrap();
+    let error = restore(&file, &target, |_| {}).unwrap_err();
+    assert!(error.to_string().contains("wise.sqlite3-wal"), "{error}");
 }
 
 /// A day as version 1 of the format had it: without sketches, chunks to the microsecond, part of it in the journal.

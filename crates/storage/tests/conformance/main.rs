@@ -52,6 +52,7 @@ impl Sqlite {
             retention: Retention::default(),
             head_bytes: 1 << 20,
             max_series: 10_000,
+            clock_patience: Duration::ZERO,
             location: "here".to_owned(),
             worker: "w1".to_owned(),
         };
