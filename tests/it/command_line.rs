@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use wise_e2e::{Builder, Nginx, Server, binary};
+use wise_e2e::{Builder, Nginx, Server, binary, until};
 
 fn run(folder: &std::path::Path, arguments: &[&str]) -> (bool, String, String) {
     let output: Output = Command::new(binary()).args(arguments).current_dir(folder).output().unwrap();
@@ -126,6 +126,11 @@ fn a_backup_of_a_running_server_comes_back_in_another_folder() {
     let server = Server::start(folder.path());
     let id = server.add_website("shop", &nginx.url());
     server.wait_for_status(&id, "healthy");
+    // The status is known at once, its results are stored a moment later.
+    until("a result is stored", || {
+        let results = server.get(&format!("/api/v1/monitors/{id}/results?from=-1h"));
+        if results["items"].as_array().unwrap().is_empty() { Err(results) } else { Ok(()) }
+    });
     let (is_ok, out, err) = run(folder.path(), &["backup", "store.tar"]);
     assert!(is_ok && out.contains("store.tar: ") && out.contains("secret.key"), "{out}{err}");
     assert!(err.contains("wise.sqlite3"), "progress names the files: {err}");

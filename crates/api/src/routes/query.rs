@@ -1,6 +1,6 @@
 //! A metric of many monitors over time, merged and grouped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::{HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
@@ -80,18 +80,20 @@ pub(super) fn chosen(
 ) -> Result<Vec<CatalogEntry>, Problem> {
     let malformed = |error| Problem::field(Kind::Malformed, error);
     let mut entries = catalog.list();
-    let wanted = list(monitors);
-    let is_meant = |entry: &CatalogEntry, name: &String| {
-        entry.definition.spec.name == *name || entry.definition.id.to_string() == *name
-    };
-    for name in &wanted {
-        if !entries.iter().any(|entry| is_meant(entry, name)) {
+    let wanted: BTreeSet<String> = list(monitors).into_iter().collect();
+    if !wanted.is_empty() {
+        let mut found = BTreeSet::new();
+        entries.retain(|entry| {
+            let names = [entry.definition.spec.name.clone(), entry.definition.id.to_string()];
+            let meant: Vec<String> = names.into_iter().filter(|name| wanted.contains(name)).collect();
+            let is_meant = !meant.is_empty();
+            found.extend(meant);
+            is_meant
+        });
+        if let Some(name) = wanted.iter().find(|name| !found.contains(*name)) {
             let error = FieldError::new("monitors", "there is no such monitor").value(name);
             return Err(malformed(error.cure("use ids or names as in /api/v1/monitors")));
         }
-    }
-    if !wanted.is_empty() {
-        entries.retain(|entry| wanted.iter().any(|name| is_meant(entry, name)));
     }
     for tag in list(tags) {
         let Some((key, value)) = tag.split_once(':') else {

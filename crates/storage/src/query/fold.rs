@@ -74,6 +74,8 @@ fn grouped(names: &[String], monitor: MonitorId, labels: &LabelPairs) -> LabelPa
 struct Point {
     bucket: Bucket,
     values: Values,
+    /// When the first and the last sample were taken, in microseconds; of rollups, where the buckets begin and end.
+    span: (i64, i64),
 }
 
 /// What a quantile is made of.
@@ -146,11 +148,15 @@ fn points_of(plan: &QueryPlan, step: i64, pieces: Vec<Piece>) -> Vec<Point> {
     let (from, to) = (plan.from.as_micros(), plan.to.as_micros());
     let wants_values = plan.aggregate.needs_sketch();
     let mut points: Vec<Point> = Vec::new();
-    fn place(points: &mut Vec<Point>, step: i64, bucket: Bucket) -> &mut Values {
+    fn place(points: &mut Vec<Point>, step: i64, bucket: Bucket, width: i64) -> &mut Values {
         let start = bucket.start.div_euclid(step) * step;
+        let span = (bucket.start, bucket.start + width);
         match points.last_mut() {
-            Some(last) if last.bucket.start == start => last.bucket.merge(&bucket),
-            _ => points.push(Point { bucket: Bucket { start, ..bucket }, values: Values::None }),
+            Some(last) if last.bucket.start == start => {
+                last.bucket.merge(&bucket);
+                last.span.1 = span.1;
+            }
+            _ => points.push(Point { bucket: Bucket { start, ..bucket }, values: Values::None, span }),
         }
         // There is one: it was found or made.
         let last = points.len() - 1;
@@ -161,7 +167,7 @@ fn points_of(plan: &QueryPlan, step: i64, pieces: Vec<Piece>) -> Vec<Point> {
             Piece::Raw(samples) => {
                 for (time, value) in samples {
                     if (from..to).contains(&time) && !value.is_nan() {
-                        let values = place(&mut points, step, Bucket::new(time, value));
+                        let values = place(&mut points, step, Bucket::new(time, value), 0);
                         if wants_values {
                             values.add(value);
                         }
@@ -176,8 +182,9 @@ fn points_of(plan: &QueryPlan, step: i64, pieces: Vec<Piece>) -> Vec<Point> {
                     if bucket.start + tier.width() <= from || bucket.start >= to {
                         continue;
                     }
+                    let end = bucket.start + tier.width();
                     bucket.start = bucket.start.max(from);
-                    let values = place(&mut points, step, bucket);
+                    let values = place(&mut points, step, bucket, end - bucket.start);
                     match sketch {
                         Some(sketch) if wants_values => values.merge(Values::Sketch(Box::new(sketch))),
                         // A metric without sketches: the mean stands for what it is the mean of.
@@ -221,17 +228,17 @@ impl Group {
             }
             return;
         }
-        let mut before: Option<(Bucket, f64)> = None;
-        for Point { bucket, .. } in points {
+        let mut before: Option<(Bucket, i64, f64)> = None;
+        for Point { bucket, span, .. } in points {
             // What it went up since the point before belongs to this one, over all the time between.
-            let since = before.map_or(0.0, |(before, _)| counter_step(before.last, bucket.first));
-            let elapsed = before.map_or(step, |(before, _)| bucket.start - before.start);
+            let since = before.map_or(0.0, |(before, ..)| counter_step(before.last, bucket.first));
+            let elapsed = span.1 - before.map_or(span.0, |(_, end, _)| end);
             let value = match aggregate {
                 Aggregate::Sum => bucket.sum(),
                 Aggregate::Increase => bucket.increase + since,
                 // One sample alone has no pace.
-                Aggregate::Rate if before.is_none() && bucket.count == 1 => {
-                    before = Some((bucket, f64::NAN));
+                Aggregate::Rate if elapsed <= 0 => {
+                    before = Some((bucket, span.1, f64::NAN));
                     continue;
                 }
                 Aggregate::Rate => (bucket.increase + since) / (elapsed as f64 / 1e6),
@@ -241,12 +248,12 @@ impl Group {
             // value, and with the pace that it turns out to have had.
             let carried = match aggregate {
                 Aggregate::Rate => Some(value),
-                Aggregate::Last => before.map(|(_, value)| value),
+                Aggregate::Last => before.map(|(.., value)| value),
                 _ => None,
             };
-            if let (Some(carried), Some((last, _))) = (carried, before)
+            if let (Some(carried), Some((last, ..))) = (carried, before)
                 && is_summed
-                && elapsed <= STALE
+                && bucket.start - last.start <= STALE
             {
                 let mut between = last.start + step;
                 while between < bucket.start {
@@ -255,7 +262,7 @@ impl Group {
                 }
             }
             *self.added.entry(bucket.start).or_default() += value;
-            before = Some((bucket, value));
+            before = Some((bucket, span.1, value));
         }
     }
 
@@ -269,7 +276,7 @@ impl Group {
         let seconds = |start: i64| start as f64 / 1e6;
         let mut points = std::mem::take(&mut self.finished);
         points.extend(self.added.into_iter().map(|(start, value)| (seconds(start), value)));
-        let value = |Point { bucket, values }: Point| match aggregate {
+        let value = |Point { bucket, values, .. }: Point| match aggregate {
             Aggregate::Min => Some(bucket.min),
             Aggregate::Max => Some(bucket.max),
             Aggregate::Count => Some(bucket.count as f64),
@@ -368,6 +375,48 @@ mod tests {
         let mut only = plan(1, "avg", None);
         only.matchers = vec![super::super::Matcher::parse("name=b").unwrap()];
         assert_eq!(ask(&only, &[raw(&a), raw(&b)])[0].points[0].1, 4.0);
+    }
+
+    #[test]
+    fn rates_are_right_at_the_edges_of_a_range() {
+        let steady = series("a", |index| (index * 30) as f64);
+        let between = |from: i64, to: i64, points| {
+            let range = (Timestamp::from_seconds(from), Timestamp::from_seconds(to));
+            QueryPlan { from: range.0, to: range.1, ..plan(points, "rate", None) }
+        };
+        for (from, to, points) in [(45, 1000, 10), (10, 7210, 7), (100, 86_500, 24)] {
+            let found = ask(&between(from, to, points), &[raw(&steady)]);
+            assert!(found[0].points.len() >= points.min(8), "{found:?}");
+            assert!(found[0].points.iter().all(|(_, rate)| (rate - 1.0).abs() < 1e-9), "{found:?}");
+        }
+        let rolled = ask(&between(0, DAYS * 86_400, 72), &[rolled(&steady, Tier::Hour)]);
+        // Of the first bucket nothing is known from before it: what is lost is the time to its first sample.
+        assert!(rolled[0].points.iter().all(|(_, rate)| (rate - 1.0).abs() < 0.01), "{rolled:?}");
+    }
+
+    #[test]
+    fn a_group_counts_series_that_have_no_sample_in_a_point() {
+        // Points of 10 s, samples every 30 s, at other times in each of three series.
+        let late = |offset: i64| {
+            let labels = vec![("name".to_owned(), offset.to_string())];
+            let samples =
+                (0..40).map(|index| ((index * 30 + offset * 10) * 1_000_000, (index * 30) as f64)).collect();
+            SeriesPieces { labels, pieces: vec![Piece::Raw(samples)] }
+        };
+        let all: Vec<_> = (0..3).map(late).collect();
+        let range = (Timestamp::from_seconds(0), Timestamp::from_seconds(1200));
+        for (aggregate, expected) in [("rate", 3.0), ("last", f64::NAN)] {
+            let mut plan = plan(120, aggregate, Some("zone"));
+            (plan.from, plan.to) = range;
+            let points = ask(&plan, &all).remove(0).points;
+            for pair in points[6..110].windows(2) {
+                if aggregate == "rate" {
+                    assert!((pair[0].1 - expected).abs() < 1e-9, "{points:?}");
+                } else {
+                    assert!((0.0..=31.0).contains(&(pair[1].1 - pair[0].1)), "no saw: {points:?}");
+                }
+            }
+        }
     }
 
     #[test]

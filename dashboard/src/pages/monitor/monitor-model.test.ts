@@ -106,6 +106,7 @@ describe('the range', () => {
   it('is six hours to now unless the address says otherwise', () => {
     expect(read('')).toEqual({ key: '6h', from: now - 21_600_000, to: now, live: true });
     expect(read('range=7d&live=0')).toMatchObject({ key: '7d', live: false });
+    expect(read('range=1y')).toMatchObject({ key: '1y', from: now - 365 * 86_400_000 });
     expect(read('range=century').key).toBe('6h');
   });
 

@@ -14,6 +14,8 @@ export const RANGES: readonly [key: string, seconds: number, label: string][] = 
   ['24h', 86_400, '24 h'],
   ['7d', 604_800, '7 d'],
   ['30d', 2_592_000, '30 d'],
+  ['90d', 7_776_000, '90 d'],
+  ['1y', 31_536_000, '1 y'],
 ];
 
 const DEFAULT_KEY = '6h';
