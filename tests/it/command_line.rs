@@ -149,6 +149,11 @@ fn a_backup_of_a_running_server_comes_back_in_another_folder() {
     assert_eq!(second.get(&format!("/api/v1/monitors/{id}"))["name"], "shop");
     let results = second.get(&format!("/api/v1/monitors/{id}/results?from=-1h"));
     assert!(!results["items"].as_array().unwrap().is_empty(), "{results}");
-    let (is_ok, _, err) = run(other.path(), &["restore", "missing.tar"]);
+    let (is_ok, _, err) = run(other.path(), &["restore", &file]);
     assert!(!is_ok && err.contains("in use"), "{err}");
+    let nowhere = tempfile::tempdir().unwrap();
+    let (is_ok, _, err) = run(nowhere.path(), &["restore", "missing.tar"]);
+    assert!(!is_ok && err.contains("missing.tar") && !nowhere.path().join("data").exists(), "{err}");
+    let (is_ok, _, err) = run(nowhere.path(), &["check-store"]);
+    assert!(!is_ok && err.contains("no store"), "a folder without a store is not whole: {err}");
 }

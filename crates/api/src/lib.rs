@@ -7,6 +7,7 @@ mod access;
 mod app;
 mod body;
 mod collector;
+mod csv;
 mod cursor;
 mod guard;
 mod live;

@@ -14,9 +14,9 @@ use wise_storage::{Aggregate, Overview, Piece, QueryPlan, SeriesPieces, StoreErr
 
 use super::history::range;
 use super::query::{chosen, list};
-use super::uptime::quoted;
 use crate::access::{Access, permission::MonitorsRead};
 use crate::collector::{OWN_LABELS, found_prefix};
+use crate::csv::quoted;
 use crate::problem::{Kind, Problem};
 
 /// Text is handed on in parts of this size.
@@ -212,7 +212,7 @@ fn head(text: &mut String, family: &Family) {
         MetricKind::Counter => (family.name.trim_end_matches("_total"), "counter"),
         MetricKind::Gauge => (family.name.as_str(), "gauge"),
     };
-    let help = family.help.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\"");
+    let help = escaped(&family.help);
     // Writing to a text cannot fail.
     write!(text, "# TYPE {name} {kind}\n# HELP {name} {help}\n").ok();
 }

@@ -57,6 +57,14 @@ struct Entry {
     sha256: String,
 }
 
+fn must_be_a_store(folder: &Path) -> Result<(), StoreError> {
+    if folder.join(MAIN).is_file() {
+        return Ok(());
+    }
+    let reason = "there is no store in this folder: look at storage.url".to_owned();
+    Err(StoreError::Other { path: folder.to_owned(), reason })
+}
+
 /// The files of a store by their names in an archive, history first.
 fn names(folder: &Path) -> Result<Vec<(String, bool)>, StoreError> {
     let mut found = Vec::new();
@@ -89,10 +97,7 @@ pub fn backup(
     version: &str,
     mut progress: impl FnMut(Progress<'_>),
 ) -> Result<Copied, StoreError> {
-    if !folder.join(MAIN).is_file() {
-        let reason = "there is no store in this folder".to_owned();
-        return Err(StoreError::Other { path: folder.to_owned(), reason });
-    }
+    must_be_a_store(folder)?;
     if to.exists() {
         let reason = "the file is there already; name a new one".to_owned();
         return Err(StoreError::Other { path: to.to_owned(), reason });
@@ -217,6 +222,8 @@ pub fn restore(
     folder: &Path,
     mut progress: impl FnMut(Progress<'_>),
 ) -> Result<Copied, StoreError> {
+    // A name that is misspelt must not leave an empty folder behind.
+    let archive = File::open(from).map_err(|error| StoreError::io(from, &error))?;
     std::fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, &error))?;
     let _lock = lock(folder)?;
     // The log of a main file that has gone would be taken for that of the one that comes.
@@ -233,7 +240,7 @@ pub fn restore(
     if stage.exists() {
         std::fs::remove_dir_all(&stage).map_err(|error| StoreError::io(&stage, &error))?;
     }
-    let outcome = unpack(from, &stage, &mut progress).and_then(|copied| {
+    let outcome = unpack(archive, from, &stage, &mut progress).and_then(|copied| {
         for name in ["history", "rollup", MAIN] {
             let (from, to) = (stage.join(name), folder.join(name));
             if from.exists() {
@@ -247,13 +254,15 @@ pub fn restore(
     outcome
 }
 
-fn unpack(from: &Path, stage: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Copied, StoreError> {
+fn unpack(
+    archive: File,
+    from: &Path,
+    stage: &Path,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Copied, StoreError> {
     let damaged = |reason: String| StoreError::Damaged { path: from.to_owned(), reason };
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => StoreError::io(from, &error),
-        _ => damaged(error.to_string()),
-    };
-    let mut archive = tar::Archive::new(File::open(from).map_err(unreadable)?);
+    let unreadable = |error: io::Error| damaged(error.to_string());
+    let mut archive = tar::Archive::new(archive);
     let mut found = BTreeMap::new();
     let mut manifest: Option<Manifest> = None;
     let mut copied = Copied::default();
@@ -337,11 +346,12 @@ fn write_out(from: &mut impl Read, target: &Path) -> Result<Entry, Out> {
 /// Reads every file of a store, its structure and every chunk. Answers what is wrong with which.
 ///
 /// # Errors
-/// The folder cannot be listed.
+/// There is no store, or the folder cannot be listed.
 pub fn check_store(
     folder: &Path,
     mut progress: impl FnMut(Progress<'_>),
 ) -> Result<Vec<(PathBuf, String)>, StoreError> {
+    must_be_a_store(folder)?;
     let names = names(folder)?;
     let (mut wrong, mut bytes) = (Vec::new(), 0);
     for (done, (name, _)) in names.iter().enumerate() {

@@ -13,7 +13,7 @@ use super::SqliteOptions;
 use super::clock::ClockTrust;
 use super::compact::{Job, remove, set_aside};
 use super::day::{Day, SeriesLimit};
-use super::files::{State, day_file, day_of, days_in, rollups_in, size_of, unlink};
+use super::files::{State, day_file, day_of, days_in, is_complete, rollups_in, size_of, unlink};
 use super::main_file::Keys;
 use super::open::{Access, open};
 use super::pool::Pool;
@@ -168,12 +168,14 @@ impl Days {
     pub(super) fn tend(&self, now: Timestamp) -> Result<(), StoreError> {
         // Retention makes room: it must not wait for what fails for want of room.
         let outcome = self.seal(now).and_then(|()| self.compact(now));
+        // Asked before the days are locked: whoever holds both locks took that of the compactor first.
+        let busy = self.compacting();
         let mut open_days = self.lock();
         open_days.trust.observe(now);
         if open_days.last_retention.is_none_or(|last| is_due(last, now, MAX_AGE)) {
             open_days.last_retention = Some(now);
             if open_days.trust.holds() {
-                self.retain(&mut open_days, now)?;
+                self.retain(&mut open_days, busy, now)?;
             }
         }
         outcome
@@ -277,7 +279,7 @@ impl Days {
         let open_days = self.lock();
         let over = day_of(now.minus(CLOSING));
         for (day, states) in days_in(&self.folder)? {
-            if day >= over || states.as_slice() == [State::Sealed] || failed.contains_key(&day) {
+            if day >= over || is_complete(&states) || failed.contains_key(&day) {
                 continue;
             }
             let closed = day_file(&self.folder, day, State::Closed);
@@ -295,13 +297,15 @@ impl Days {
         Ok(None)
     }
 
+    /// The day that is being compacted.
+    fn compacting(&self) -> Option<i64> {
+        let compactor = self.compactor.lock().unwrap_or_else(PoisonError::into_inner);
+        compactor.day.filter(|_| compactor.thread.as_ref().is_some_and(|thread| !thread.is_finished()))
+    }
+
     /// Removes what is past its time, and the oldest of what is too much.
-    fn retain(&self, open_days: &mut Open, now: Timestamp) -> Result<(), StoreError> {
+    fn retain(&self, open_days: &mut Open, busy: Option<i64>, now: Timestamp) -> Result<(), StoreError> {
         let oldest = day_of(now.minus(self.retention.raw));
-        let busy = {
-            let compactor = self.compactor.lock().unwrap_or_else(PoisonError::into_inner);
-            compactor.day.filter(|_| compactor.thread.as_ref().is_some_and(|thread| !thread.is_finished()))
-        };
         // A day that is being compacted would come back from under its new name: it goes the next time.
         let hopeless = day_of(now.minus(self.retention.raw + HOPELESS));
         for (day, states) in days_in(&self.folder)? {
@@ -309,7 +313,7 @@ impl Days {
                 continue;
             }
             // What has no rollups yet gets its time; something must be wrong with what does not get them.
-            let is_rolled_up = states.as_slice() == [State::Sealed];
+            let is_rolled_up = is_complete(&states);
             if !is_rolled_up && day >= hopeless {
                 continue;
             }
@@ -339,7 +343,7 @@ impl Days {
     #[cfg(test)]
     pub(super) fn retained(&self, now: Timestamp) -> usize {
         let mut open_days = self.lock();
-        self.retain(&mut open_days, now).unwrap();
+        self.retain(&mut open_days, None, now).unwrap();
         days_in(&self.folder).unwrap().len()
     }
 
@@ -353,7 +357,7 @@ impl Days {
     fn cap(&self, open_days: &Open, busy: Option<i64>, today: i64, most: u64) -> Result<(), StoreError> {
         let days = days_in(&self.folder)?;
         let samples = days.iter().flat_map(|(day, states)| {
-            let is_over = *day < today && busy != Some(*day) && states.as_slice() == [State::Sealed];
+            let is_over = *day < today && busy != Some(*day) && is_complete(states);
             states.iter().map(move |state| (is_over, day_file(&self.folder, *day, *state)))
         });
         let rollups = rollups_in(&self.rollups)?.into_iter().map(|file| (file.end < today, file.path));

@@ -37,6 +37,11 @@ impl State {
 /// Which states of a day have a file, the oldest first.
 pub(super) type DayStates = Vec<State>;
 
+/// Whether a day is over, compacted and rolled up, and nothing has come since.
+pub(super) fn is_complete(states: &DayStates) -> bool {
+    states.as_slice() == [State::Sealed]
+}
+
 /// The day of a time, counted from 1970.
 pub(super) fn day_of(time: Timestamp) -> i64 {
     time.as_seconds().div_euclid(DAY_SECONDS)

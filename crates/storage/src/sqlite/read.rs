@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 
 use super::chunk;
 use super::days::Days;
-use super::files::{DayStates, RollupPath, State, day_file, day_of, days_in, rollups_in};
+use super::files::{DayStates, RollupPath, State, day_file, day_of, days_in, is_complete, rollups_in};
 use super::open::{Access, open};
 use super::pool::Pooled;
 use super::rollup_chunk::Wanted;
@@ -92,8 +92,7 @@ impl<'d> Reader<'d> {
         let mut rolled: BTreeSet<i64> = range.clone().collect();
         // Days in which something is not rolled up yet, and all of them where samples are asked for.
         for (day, states) in self.files.range(range) {
-            let is_complete = states.as_slice() == [State::Sealed];
-            if plan.resolution() == Resolution::Raw || !is_complete {
+            if plan.resolution() == Resolution::Raw || !is_complete(states) {
                 rolled.remove(day);
                 self.read_day(*day, monitor, plan, &mut found)?;
             }

@@ -1,3 +1,9 @@
+//! The embedded store by itself; what every backend has to do is in `tests/conformance`.
+
+mod backup;
+mod compaction;
+mod damage;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -254,92 +260,6 @@ fn labels_make_series_and_days_are_crossed() {
     assert_eq!(umlaut.points.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [0.0, 1.0, 2.0]);
 }
 
-/// Days of samples every 30 s, stored day by day as they would be.
-fn fill(store: &SqliteStore, id: MonitorId, days: u64) {
-    for check in 0..days * 2880 {
-        let time = START.plus(Duration::from_secs(check * 30));
-        let value = 0.05 + ((check as f64) * 0.618_034).fract() * 0.1;
-        store.append(&[record(id, time, (value * 1e6).round() / 1e6)]).unwrap();
-        if check % 500 == 0 {
-            store.tend(time).unwrap();
-        }
-    }
-}
-
-#[test]
-fn days_that_are_over_are_compacted_and_rolled_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
-    let shop = definition("shop");
-    store.insert_monitor(&shop).unwrap();
-    fill(&store, shop.id, 3);
-    let at = |seconds| START.plus(Duration::from_secs(seconds));
-    let ask = |store: &SqliteStore, points, aggregate: &str| {
-        let aggregate = Aggregate::from_name(aggregate).unwrap();
-        let plan = QueryPlan::of(shop.id, TOTAL.name, (START, at(3 * 86_400)), points, aggregate);
-        store.answer(&plan).unwrap().series.remove(0).points
-    };
-    let aggregates = ["avg", "min", "max", "sum", "last", "count", "stddev", "p50", "p95", "p99"];
-    let before: Vec<_> = aggregates
-        .iter()
-        .flat_map(|aggregate| {
-            [ask(&store, 3, aggregate), ask(&store, 72, aggregate), ask(&store, 800, aggregate)]
-        })
-        .collect();
-    let listed = all_results(&store, shop.id);
-    store.compact_all(at(3 * 86_400 + 300)).unwrap();
-    let names = |folder: &Path| {
-        let mut names: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.ends_with(".sqlite3"))
-            .collect();
-        names.sort();
-        names
-    };
-    let sealed = ["2024-10-04", "2024-10-05", "2024-10-06"].map(|date| format!("{date}.sealed.sqlite3"));
-    assert_eq!(names(&folder.path().join("history")), sealed);
-    let rollups = ["1d-2024.sqlite3", "1h-2024.sqlite3", "5m-2024-10.sqlite3"];
-    assert_eq!(names(&folder.path().join("rollup")), rollups);
-    let after: Vec<_> = aggregates
-        .iter()
-        .flat_map(|aggregate| {
-            [ask(&store, 3, aggregate), ask(&store, 72, aggregate), ask(&store, 800, aggregate)]
-        })
-        .collect();
-    for (before, after) in before.iter().zip(&after) {
-        assert_eq!(before.len(), after.len());
-        for ((at, a), (also, b)) in before.iter().zip(after) {
-            assert!(at == also && (a - b).abs() <= a.abs() * 0.032, "{at}: {a} {b}");
-        }
-    }
-    assert_eq!(all_results(&store, shop.id).len(), listed.len());
-    // Stragglers of a compacted day go beside it, are read with it, and taken in.
-    store.append(&[record(shop.id, at(86_400 + 15), 7.0)]).unwrap();
-    assert_eq!(ask(&store, 3, "max")[1].1, 7.0);
-    store.tend(at(3 * 86_400 + 300)).unwrap();
-    store.compact_all(at(3 * 86_400 + 300)).unwrap();
-    assert_eq!(names(&folder.path().join("history")), sealed);
-    assert!((ask(&store, 3, "max")[1].1 - 7.0).abs() < 0.01);
-    assert_eq!(ask(&store, 3, "count")[1].1, 2881.0);
-    // Past the retention of samples, rollups go on answering.
-    store.tend(at(12 * 86_400)).unwrap();
-    assert!(all_results(&store, shop.id).is_empty());
-    assert_eq!(ask(&store, 3, "count")[1].1, 2881.0);
-    assert_eq!(ask(&store, 800, "avg").len(), 432, "points of ten minutes, from rollups of five");
-    // What belongs to a monitor that is gone goes with the next compaction.
-    store.delete_monitor(shop.id).unwrap();
-    let other = definition("other");
-    store.insert_monitor(&other).unwrap();
-    store.append(&[record(other.id, at(4 * 86_400), 1.0)]).unwrap();
-    store.compact_all(at(12 * 86_400)).unwrap();
-    let left: i64 = rusqlite::Connection::open(folder.path().join("rollup/5m-2024-10.sqlite3"))
-        .unwrap()
-        .query_row("SELECT count(*) FROM chunk", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(left, 1);
-}
-
 #[test]
 fn groups_are_answered_across_monitors() {
     let folder = tempfile::tempdir().unwrap();
@@ -358,315 +278,6 @@ fn groups_are_answered_across_monitors() {
     assert_eq!(store.answer(&plan).unwrap().series[0].points[0].1, 2.0);
 }
 
-#[test]
-fn the_oldest_goes_when_there_is_too_much() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
-    let shop = definition("shop");
-    store.insert_monitor(&shop).unwrap();
-    fill(&store, shop.id, 3);
-    let now = START.plus(Duration::from_secs(3 * 86_400 + 300));
-    store.compact_all(now).unwrap();
-    drop(store);
-    let size: u64 = std::fs::read_dir(folder.path().join("history"))
-        .unwrap()
-        .map(|entry| entry.unwrap().metadata().unwrap().len())
-        .sum();
-    let rollups: u64 = std::fs::read_dir(folder.path().join("rollup"))
-        .unwrap()
-        .map(|entry| entry.unwrap().metadata().unwrap().len())
-        .sum();
-    let mut capped = options(folder.path());
-    capped.retention.max_bytes = Some(rollups + size / 2);
-    let store = SqliteStore::open(&capped, now).unwrap();
-    store.tend(now).unwrap();
-    let days: Vec<Timestamp> = all_results(&store, shop.id).iter().map(|result| result.time).collect();
-    assert!(
-        days.iter().all(|time| *time >= START.plus(Duration::from_secs(2 * 86_400))),
-        "the last day is left"
-    );
-    assert_eq!(days.len(), 2880);
-}
-
-#[test]
-fn a_backup_made_while_the_store_is_open_comes_back_whole() {
-    let (folder, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
-    let shop = definition("shop");
-    store.insert_monitor(&shop).unwrap();
-    fill(&store, shop.id, 2);
-    store.compact_all(START.plus(Duration::from_secs(86_400 + 300))).unwrap();
-    let file = out.path().join("backup.tar");
-    let mut seen = Vec::new();
-    let copied =
-        backup(folder.path(), &file, "1.2.3", |progress| seen.push(progress.file.to_owned())).unwrap();
-    assert_eq!((copied.files, seen.len()), (6, 6), "{seen:?}");
-    assert_eq!(seen.last().map(String::as_str), Some(MAIN));
-    let again = backup(folder.path(), &file, "1.2.3", |_| {}).unwrap_err();
-    assert!(again.to_string().contains("there already"), "{again}");
-    let target = out.path().join("data");
-    assert_eq!(restore(&file, &target, |_| {}).unwrap(), copied);
-    let back = SqliteStore::open(&options(&target), START.plus(Duration::from_secs(2 * 86_400))).unwrap();
-    assert_eq!(back.monitors().unwrap(), store.monitors().unwrap());
-    assert_eq!(all_results(&back, shop.id), all_results(&store, shop.id));
-    assert_eq!(check_store(&target, |_| {}).unwrap(), []);
-    drop(back);
-    let taken = restore(&file, &target, |_| {}).unwrap_err();
-    assert!(taken.to_string().contains("there already"), "{taken}");
-    // Cut off, changed, or made up: refused, and the folder stays empty.
-    let whole = std::fs::read(&file).unwrap();
-    let empty = out.path().join("empty");
-    for (name, bytes) in [
-        ("cut", whole[..whole.len() / 2].to_vec()),
-        ("flipped", {
-            let mut bytes = whole.clone();
-            bytes[whole.len() / 3] ^= 1;
-            bytes
-        }),
-    ] {
-        let bad = out.path().join(name);
-        std::fs::write(&bad, bytes).unwrap();
-        let error = restore(&bad, &empty, |_| {}).unwrap_err();
-        assert!(matches!(error, StoreError::Damaged { .. }), "{name}: {error}");
-        assert!(!empty.join(MAIN).exists() && !empty.join("restoring").exists());
-    }
-    let mut evil = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(4);
-    header.as_mut_bytes()[..11].copy_from_slice(b"../evil.txt");
-    header.set_cksum();
-    evil.append(&header, &b"evil"[..]).unwrap();
-    std::fs::write(out.path().join("evil"), evil.into_inner().unwrap()).unwrap();
-    let error = restore(&out.path().join("evil"), &empty, |_| {}).unwrap_err();
-    assert!(error.to_string().contains("evil.txt") && !out.path().join("evil.txt").exists(), "{error}");
-}
-
-#[test]
-fn damaged_partitions_are_found_and_the_rest_is_served() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
-    let shop = definition("shop");
-    store.insert_monitor(&shop).unwrap();
-    fill(&store, shop.id, 3);
-    let now = START.plus(Duration::from_secs(3 * 86_400 + 300));
-    store.compact_all(now).unwrap();
-    assert_eq!(check_store(folder.path(), |_| {}).unwrap(), []);
-    drop(store);
-    let history = folder.path().join("history");
-    let truncated = history.join("2024-10-04.sealed.sqlite3");
-    let bytes = std::fs::read(&truncated).unwrap();
-    std::fs::write(&truncated, &bytes[..bytes.len() / 2]).unwrap();
-    let flipped = history.join("2024-10-05.sealed.sqlite3");
-    let mut bytes = std::fs::read(&flipped).unwrap();
-    // Behind the tables' pages: in the middle of the only chunk.
-    let middle = bytes.len() * 3 / 4;
-    bytes[middle..middle + 64].iter_mut().for_each(|byte| *byte ^= 0x55);
-    std::fs::write(&flipped, &bytes).unwrap();
-    let store = SqliteStore::open(&options(folder.path()), now).unwrap();
-    let found: Vec<PathBuf> =
-        check_store(folder.path(), |_| {}).unwrap().into_iter().map(|(path, _)| path).collect();
-    assert!(found.contains(&truncated), "{found:?}");
-    let days = all_results(&store, shop.id);
-    let last_day = START.plus(Duration::from_secs(2 * 86_400));
-    assert_eq!(days.iter().filter(|result| result.time >= last_day).count(), 2880);
-    let range = (START, START.plus(Duration::from_secs(3 * 86_400)));
-    let plan = QueryPlan::of(shop.id, TOTAL.name, range, 3, Aggregate::Count);
-    let points = store.answer(&plan).unwrap().series.remove(0).points;
-    assert_eq!(points.len(), 3, "rollups stand in for samples: {points:?}");
-}
-
-#[test]
-fn damage_is_set_aside_and_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
-    let shop = definition("shop");
-    store.insert_monitor(&shop).unwrap();
-    store.append(&[record(shop.id, START, 0.1)]).unwrap();
-    assert!(matches!(SqliteStore::open(&options(folder.path()), START), Err(StoreError::InUse { .. })));
-    drop(store);
-    let day = folder.path().join("history").join("2024-10-04.sqlite3");
-    std::fs::write(&day, b"this was a database once, and is not one any more, not even a short one").unwrap();
-    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
-    assert!(day.with_extension("sqlite3.damaged").exists());
-    store.append(&[record(shop.id, START, 0.2)]).unwrap();
-    assert_eq!(all_results(&store, shop.id).len(), 1);
-    assert_eq!(store.monitors().unwrap().len(), 1);
-    drop(store);
-    std::fs::write(folder.path().join("wise.sqlite3"), b"junk junk junk junk junk junk junk junk").unwrap();
-    let error = SqliteStore::open(&options(folder.path()), START).unwrap_err();
-    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
-    assert!(error.to_string().contains("wise.sqlite3"));
-}
-
-/// Makes a file unreadable as a whole.
-fn ruin(path: &Path) {
-    std::fs::write(path, vec![0x5a_u8; 8192]).unwrap();
-}
-
-#[test]
-fn damaged_rollups_are_begun_anew_and_no_day_is_lost_for_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
-    let shop = definition("shop");
-    store.insert_monitor(&shop).unwrap();
-    fill(&store, shop.id, 2);
-    let rollup = folder.path().join("rollup");
-    ruin(&rollup.join("1h-2024.sqlite3"));
-    let at = |seconds| START.plus(Duration::from_secs(seconds));
-    store.compact_all(at(2 * 86_400 + 300)).unwrap();
-    assert!(rollup.join("1h-2024.sqlite3.damaged").exists());
-    let plan = QueryPlan::of(shop.id, TOTAL.name, (START, at(2 * 86_400)), 48, Aggregate::Count);
-    assert_eq!(store.answer(&plan).unwrap().series[0].points.iter().map(|p| p.1).sum::<f64>(), 5760.0);
-    // A day that has no rollups is not removed when its time has come, only long after.
-    let history = folder.path().join("history");
-    let days = |store: &SqliteStore, now| {
-        store.tend(now).unwrap();
-        std::fs::read_dir(&history).unwrap().count()
-    };
-    store.append(&[record(shop.id, at(3 * 86_400), 1.0)]).unwrap();
-    store.days.seal(at(4 * 86_400 + 300)).unwrap();
-    assert_eq!(store.days.retained(at(12 * 86_400)), 1, "the closed day stays, the sealed ones go");
-    assert_eq!(store.days.retained(at(60 * 86_400)), 0);
-    assert_eq!(days(&store, at(60 * 86_400)), 0);
-}
-
-#[test]
-fn stragglers_do_not_replace_the_rollups_of_a_day_that_is_gone() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
-    let shop = definition("shop");
-    store.insert_monitor(&shop).unwrap();
-    fill(&store, shop.id, 1);
-    let at = |seconds| START.plus(Duration::from_secs(seconds));
-    store.compact_all(at(86_400 + 300)).unwrap();
-    drop(store);
-    ruin(&folder.path().join("history/2024-10-04.sealed.sqlite3"));
-    let store = SqliteStore::open(&options(folder.path()), at(90_000)).unwrap();
-    // The clock steps back to that day for a moment.
-    store.append(&[record(shop.id, at(15), 9.0)]).unwrap();
-    store.compact_all(at(2 * 86_400)).unwrap();
-    let plan = QueryPlan::of(shop.id, TOTAL.name, (START, at(86_400)), 1, Aggregate::Count);
-    assert_eq!(store.answer(&plan).unwrap().series[0].points[0].1, 2880.0);
-}
-
-#[test]
-fn one_damaged_chunk_leaves_the_others_of_its_day() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
-    let (shop, mail) = (definition("shop"), definition("mail"));
-    for one in [&shop, &mail] {
-        store.insert_monitor(one).unwrap();
-        store.append(&[record(one.id, START, 1.0)]).unwrap();
-    }
-    store.days.seal(START.plus(Duration::from_secs(86_400 + 300))).unwrap();
-    let path = folder.path().join("history/2024-10-04.sqlite3");
-    rusqlite::Connection::open(&path)
-        .unwrap()
-        .execute("UPDATE chunk SET data = x'02ff' WHERE monitor = 1", [])
-        .unwrap();
-    let now = START.plus(Duration::from_secs(2 * 86_400));
-    store.compact_all(now).unwrap();
-    assert_eq!((all_results(&store, shop.id).len(), all_results(&store, mail.id).len()), (0, 1));
-    let aside = folder.path().join("history/2024-10-04.closed.sqlite3.damaged");
-    assert!(aside.exists(), "what could not be read is kept for somebody to look at");
-}
-
-#[test]
-fn a_store_is_not_restored_beside_the_log_of_another() {
-    let (folder, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    drop(SqliteStore::open(&options(folder.path()), START).unwrap());
-    let file = out.path().join("backup.tar");
-    backup(folder.path(), &file, "1", |_| {}).unwrap();
-    let target = out.path().join("data");
-    std::fs::create_dir(&target).unwrap();
-    std::fs::write(target.join(format!("{MAIN}-wal")), b"left by kill -9").unwrap();
-    let error = restore(&file, &target, |_| {}).unwrap_err();
-    assert!(error.to_string().contains("wise.sqlite3-wal"), "{error}");
-}
-
-/// A day as version 1 of the format had it: without sketches, chunks to the microsecond, part of it in the journal.
-fn write_first_format(path: &Path, monitor: u32) {
-    let file = rusqlite::Connection::open(path).unwrap();
-    file.execute_batch(day::STEPS[0]).unwrap();
-    file.pragma_update(None, "user_version", 1).unwrap();
-    file.execute_batch(
-        "INSERT INTO origin (id, location, worker) VALUES (1, 'here', 'old');
-         INSERT INTO name (id, name, labels, resolution) VALUES (1, 'probe:availability', '', NULL), (2, 't.total_seconds', '', 1e-6);",
-    )
-    .unwrap();
-    let row = |second: i64| head::Row {
-        monitor,
-        probe: 1,
-        origin: 1,
-        time: START.as_micros() + second * 1_000_000 + 123,
-        duration: 1234,
-        status: 0,
-        failure: 0,
-        values: vec![(2, 0.25)],
-    };
-    let mut sealed = head::Columns::default();
-    (0..100).for_each(|second| sealed.push(&row(second)));
-    let chunk = chunk::encode_first_format(&sealed);
-    let last = row(99).time;
-    file.execute(
-        "INSERT INTO chunk (monitor, probe, origin, first, last, upto, checks, data) VALUES (?1, 1, 1, ?2, ?3, 0, 100, ?4)",
-        rusqlite::params![monitor, START.as_micros(), last, chunk],
-    )
-    .unwrap();
-    let rows: Vec<head::Row> = (100..150).map(row).collect();
-    let journal = postcard::to_extend(&rows, vec![1_u8]).unwrap();
-    file.execute("INSERT INTO journal (rows) VALUES (?1)", [journal]).unwrap();
-}
-
-#[test]
-fn days_of_every_earlier_format_are_read_and_compacted() {
-    for is_today in [true, false] {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&options(folder.path()), START).unwrap();
-        let shop = definition("shop");
-        store.insert_monitor(&shop).unwrap();
-        drop(store);
-        let path = folder.path().join("history/2024-10-04.sqlite3");
-        write_first_format(&path, 1);
-        let now = if is_today {
-            START.plus(Duration::from_secs(200))
-        } else {
-            START.plus(Duration::from_secs(90_000))
-        };
-        let store = SqliteStore::open(&options(folder.path()), now).unwrap();
-        let count = |store: &SqliteStore| {
-            (
-                all_results(store, shop.id).len(),
-                points(store, shop.id, Aggregate::Count).iter().map(|p| p.1).sum::<f64>(),
-            )
-        };
-        assert_eq!(count(&store), (150, 150.0), "today: {is_today}");
-        if is_today {
-            // What is written now goes into the same file.
-            store.append(&[record(shop.id, now, 0.25)]).unwrap();
-            assert_eq!(count(&store), (151, 151.0));
-        }
-        store.compact_all(START.plus(Duration::from_secs(90_000))).unwrap();
-        let expected = if is_today { 151 } else { 150 };
-        assert_eq!(count(&store), (expected, expected as f64), "compacted");
-        let range = (START, START.plus(Duration::from_secs(86_400)));
-        let plan = QueryPlan::of(shop.id, TOTAL.name, range, 1, Aggregate::Avg);
-        assert!((store.answer(&plan).unwrap().series[0].points[0].1 - 0.25).abs() < 1e-9);
-        assert_eq!(check_store(folder.path(), |_| {}).unwrap(), []);
-    }
-}
-
-#[test]
-fn a_newer_format_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(SqliteStore::open(&options(folder.path()), START).unwrap());
-    let main = rusqlite::Connection::open(folder.path().join("wise.sqlite3")).unwrap();
-    main.pragma_update(None, "user_version", 99).unwrap();
-    drop(main);
-    let error = SqliteStore::open(&options(folder.path()), START).unwrap_err();
-    assert!(matches!(error, StoreError::TooNew { found: 99, .. }), "{error}");
-}
-
 fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -678,4 +289,21 @@ fn copy_folder(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// Days of samples every 30 s, stored day by day as they would be.
+fn fill(store: &SqliteStore, id: MonitorId, days: u64) {
+    for check in 0..days * 2880 {
+        let time = START.plus(Duration::from_secs(check * 30));
+        let value = 0.05 + ((check as f64) * 0.618_034).fract() * 0.1;
+        store.append(&[record(id, time, (value * 1e6).round() / 1e6)]).unwrap();
+        if check % 500 == 0 {
+            store.tend(time).unwrap();
+        }
+    }
+}
+
+/// Makes a file unreadable as a whole.
+fn ruin(path: &Path) {
+    std::fs::write(path, vec![0x5a_u8; 8192]).unwrap();
 }
