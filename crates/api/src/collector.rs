@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wise_core::{MetricKind, MetricRef, Plugin, Registry as Plugins, Status};
 use wise_orchestrator::{DELAY_BUCKETS, SchedulerStats};
-use wise_storage::{Overview, RecorderState};
+use wise_storage::{Overview, RecorderState, RemoteState};
 use wise_telemetry::prometheus_client::collector::Collector;
 use wise_telemetry::prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use wise_telemetry::prometheus_client::metrics::MetricType;
@@ -21,9 +21,13 @@ pub fn register(
     overview: Arc<Overview>,
     scheduler: Arc<SchedulerStats>,
     recorder: Arc<RecorderState>,
+    remote: Option<Arc<RemoteState>>,
 ) {
     registry.register_collector(Box::new(Monitors { plugins, overview }));
     registry.register_collector(Box::new(Own { scheduler, recorder }));
+    if let Some(remote) = remote {
+        registry.register_collector(Box::new(Remote(remote)));
+    }
 }
 
 struct Own {
@@ -101,6 +105,43 @@ impl Collector for Own {
             &buckets,
             None,
         )
+    }
+}
+
+/// The connection to a store behind a spool.
+struct Remote(Arc<RemoteState>);
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Remote")
+    }
+}
+
+impl Collector for Remote {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let gauges = [
+            (
+                "wise_store_remote_connected",
+                "Whether the last call to MongoDB was answered",
+                f64::from(u8::from(self.0.is_connected())),
+            ),
+            (
+                "wise_store_remote_unsent_hours",
+                "Hours of a monitor's checks that are not in MongoDB yet, the running ones among them",
+                self.0.unsent() as f64,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let metric = ConstGauge::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        let given_up = ConstCounter::new(self.0.given_up());
+        given_up.encode(encoder.encode_descriptor(
+            "wise_store_remote_days_given_up",
+            "Days of checks that were removed from the spool before they were sent, because it may not grow",
+            None,
+            given_up.metric_type(),
+        )?)
     }
 }
 

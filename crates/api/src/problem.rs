@@ -181,6 +181,10 @@ impl From<StoreError> for Problem {
         let detail = match error {
             StoreError::DiskFull { .. } => "nothing was changed: the server's disk is full",
             StoreError::NotWritable { .. } => "nothing was changed: the server's store cannot be written",
+            StoreError::Away { .. } => {
+                "MongoDB cannot be reached: nothing was changed; checks go on, and the last two days can be read"
+            }
+            StoreError::Superseded { .. } => "another process has taken the store over: ask that one",
             StoreError::Damaged { .. } => "the server's store is damaged: see its log",
             _ => "the server's store failed: see its log",
         };

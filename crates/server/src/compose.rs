@@ -9,13 +9,13 @@ use wise_catalog::{Catalog, Parts};
 use wise_core::{BuildContext, Clock, Registry, SystemClock};
 use wise_net::{AllowAll, Net};
 use wise_orchestrator::{Batch, Orchestrator, OrchestratorConfig, Sink, Uplink};
-use wise_storage::ports::Store;
-use wise_storage::{KeySource, Overview, Recorder, Sealer, SqliteOptions, SqliteStore, Verdicts};
+use wise_storage::{KeySource, MongoStore, Overview, Recorder, RemoteState, Sealer, Verdicts};
 use wise_telemetry::{CheckResult, HealthChecks, HealthStatus, HttpMetrics, Metrics};
 
 use crate::environment::Environment;
 use crate::past::FromStore;
 use crate::settings::Settings;
+use crate::store::{self, Opened, worker};
 use crate::transition_log::TransitionLog;
 use crate::uplink::Addresses;
 
@@ -24,6 +24,8 @@ pub(crate) struct Running {
     pub(crate) services: Services,
     pub(crate) orchestrator: Arc<Orchestrator>,
     pub(crate) recorder: Arc<Recorder>,
+    /// The store, where it is in MongoDB.
+    pub(crate) mongo: Option<Arc<MongoStore>>,
     pub(crate) uplink: Option<Arc<Uplink>>,
     pub(crate) transition_log: Arc<TransitionLog>,
     /// Set once the server stops.
@@ -47,18 +49,9 @@ pub(crate) fn build_context(environment: &Environment, net: Arc<Net>) -> BuildCo
 pub(crate) fn sealer(settings: &Settings, environment: &Environment) -> anyhow::Result<Sealer> {
     let source = match environment.get("WISE_SECRET_KEY") {
         Some(key) => KeySource::Given(key.into()),
-        None => KeySource::File(settings.folder()?.join("secret.key")),
+        None => KeySource::File(settings.local_folder()?.join("secret.key")),
     };
     Sealer::open(&source).context("the key that seals secrets cannot be used")
-}
-
-/// The name of this process in results.
-fn worker(settings: &Settings) -> String {
-    if !settings.checks.worker.is_empty() {
-        return settings.checks.worker.clone();
-    }
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() { "local".to_owned() } else { name.trim().to_owned() }
 }
 
 struct ToRecorder(Arc<Recorder>);
@@ -72,26 +65,23 @@ impl Sink for ToRecorder {
 }
 
 /// Makes everything, and takes up the definitions of the store.
-pub(crate) fn compose(settings: &Settings, environment: &Environment) -> anyhow::Result<Running> {
+///
+/// `wait` is called with the name of the process that has the store, again and again until it is free.
+pub(crate) fn compose(
+    settings: &Settings,
+    environment: &Environment,
+    wait: &mut dyn FnMut(&str) -> bool,
+) -> anyhow::Result<Running> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started = clock.now();
     let registry = registry()?;
     let worker = worker(settings);
-    let folder = settings.folder()?;
-    let options = SqliteOptions {
-        folder: folder.clone(),
-        retention: settings.storage.retention(),
-        head_bytes: settings.storage.head_bytes,
-        max_series: settings.storage.max_series,
-        clock_patience: std::time::Duration::from_secs(6 * 3600),
-        location: settings.checks.location.clone(),
-        worker: worker.clone(),
-    };
-    let store: Arc<dyn Store> = Arc::new(
-        SqliteStore::open(&options, started)
-            .with_context(|| format!("the store in {} cannot be used", folder.display()))?,
-    );
+    let Opened { store, mongo } = store::open(settings, started, wait)?;
     let sealer = Arc::new(sealer(settings, environment)?);
+    if mongo.is_some() {
+        // Another process may have sealed the secrets.
+        store::check_key(&*store, &sealer)?;
+    }
     let net = Arc::new(Net::new(Arc::new(AllowAll)));
     let overview = Arc::new(Overview::new(clock.clone()));
     let live = Arc::new(Live::new(overview.clone(), &*clock, settings.display.time_zone.clone()));
@@ -133,12 +123,17 @@ pub(crate) fn compose(settings: &Settings, environment: &Environment) -> anyhow:
     }));
     let stopping = Arc::new(AtomicBool::new(false));
     let file_problems = Arc::new(AtomicUsize::new(0));
-    let health = health(&recorder, &orchestrator, uplink.clone(), stopping.clone(), file_problems.clone());
+    let mut health =
+        health(&recorder, &orchestrator, uplink.clone(), stopping.clone(), file_problems.clone());
+    let remote = mongo.as_ref().map(|mongo| mongo.state());
+    if let Some(remote) = remote.clone() {
+        watch_remote(&mut health, remote);
+    }
     let mut http_metrics = None;
     let metrics = Metrics::new(|metrics| {
         http_metrics = Some(HttpMetrics::register(metrics));
         let (stats, state) = (orchestrator.stats().clone(), recorder.state().clone());
-        wise_api::register_metrics(metrics, registry, overview.clone(), stats, state);
+        wise_api::register_metrics(metrics, registry, overview.clone(), stats, state, remote);
     });
     let http_metrics = http_metrics.context("the HTTP metrics were not registered")?;
     let services = Services {
@@ -162,7 +157,26 @@ pub(crate) fn compose(settings: &Settings, environment: &Environment) -> anyhow:
             names: settings.server.host_names.iter().map(|name| name.to_lowercase()).collect(),
         },
     };
-    Ok(Running { services, orchestrator, recorder, uplink, transition_log, stopping, file_problems })
+    Ok(Running { services, orchestrator, recorder, mongo, uplink, transition_log, stopping, file_problems })
+}
+
+fn watch_remote(health: &mut HealthChecks, remote: Arc<RemoteState>) {
+    health.register("mongodb", move || {
+        let (is_lost, trouble) = (remote.lost().borrow().is_some(), remote.trouble());
+        async move {
+            // The text may name hosts: the log has it.
+            match (is_lost, trouble) {
+                (true, _) => {
+                    CheckResult::new(HealthStatus::Unhealthy, "another process has taken the store over")
+                }
+                (false, Some(_)) => CheckResult::new(
+                    HealthStatus::Degraded,
+                    "MongoDB cannot be used: checks go on, and results wait in the spool; see the server's log",
+                ),
+                (false, None) => CheckResult::HEALTHY,
+            }
+        }
+    });
 }
 
 fn health(

@@ -15,6 +15,7 @@ mod environment;
 mod logging;
 mod past;
 mod settings;
+mod store;
 mod transition_log;
 mod uplink;
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 use wise_core::HumanDuration;
 
 use crate::environment::Environment;
+use crate::store::Place;
 
 const PREFIX: &str = "WISE_";
 /// Read when no file is named; may be missing.
@@ -59,8 +60,12 @@ pub(crate) struct Server {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Storage {
-    /// The store: sqlite://FOLDER.
+    /// The store: sqlite://FOLDER, or mongodb://USER:PASSWORD@HOST:PORT/DATABASE.
     pub(crate) url: String,
+    /// Folder of the spool, with a store in MongoDB: a copy of the definitions, and what waits to be sent.
+    pub(crate) spool: String,
+    /// Bytes of the spool at most; when there is more, the oldest days go, also unsent. 0 for no limit.
+    pub(crate) spool_max_bytes: u64,
     /// How long samples and single results are kept.
     pub(crate) retention: HumanDuration,
     /// How long rollups of five minutes are kept.
@@ -175,6 +180,8 @@ impl Default for Storage {
     fn default() -> Self {
         Self {
             url: "sqlite://./data".to_owned(),
+            spool: "./data/spool".to_owned(),
+            spool_max_bytes: 4 << 30,
             retention: HumanDuration::from_secs(7 * 86_400),
             retention_5m: HumanDuration::from_secs(30 * 86_400),
             retention_1h: HumanDuration::from_secs(365 * 86_400),
@@ -310,7 +317,10 @@ impl Settings {
 
     fn validate(&self) -> anyhow::Result<()> {
         self.addresses()?;
-        self.folder()?;
+        self.place()?;
+        if self.storage.spool.is_empty() {
+            bail!("storage.spool: name a folder, such as ./data/spool");
+        }
         let base = &self.server.base_path;
         if !base.is_empty()
             && (!base.starts_with('/') || base.ends_with('/') || base.contains(['?', '#', '"', '<', ' ']))
@@ -396,15 +406,36 @@ impl Settings {
             .collect()
     }
 
-    /// The folder of the embedded store.
+    /// Where the store is.
     ///
     /// # Errors
     /// The URL is of another kind.
-    pub(crate) fn folder(&self) -> anyhow::Result<PathBuf> {
-        match self.storage.url.strip_prefix("sqlite://") {
-            Some(folder) if !folder.is_empty() => Ok(PathBuf::from(folder)),
-            // The URL may hold a password, so it is not shown.
-            _ => bail!("storage.url: only sqlite://FOLDER is supported so far, such as sqlite://./data"),
+    pub(crate) fn place(&self) -> anyhow::Result<Place> {
+        Place::parse(&self.storage.url).map_err(|error| anyhow::anyhow!("storage.url: it {error}"))
+    }
+
+    /// The folder on this machine: of the embedded store, or of the spool before MongoDB.
+    ///
+    /// # Errors
+    /// The URL is of another kind.
+    pub(crate) fn local_folder(&self) -> anyhow::Result<PathBuf> {
+        Ok(match self.place()? {
+            Place::Embedded(folder) => folder,
+            Place::Mongo(_) => PathBuf::from(&self.storage.spool),
+        })
+    }
+
+    /// The folder of the embedded store.
+    ///
+    /// # Errors
+    /// The store is in MongoDB.
+    pub(crate) fn embedded_folder(&self) -> anyhow::Result<PathBuf> {
+        match self.place()? {
+            Place::Embedded(folder) => Ok(folder),
+            Place::Mongo(_) => bail!(
+                "the store is in MongoDB: back it up and restore it with mongodump and mongorestore, or copy it into a \
+                 folder with `wise-monitoring migrate --to sqlite://FOLDER`"
+            ),
         }
     }
 }
@@ -507,8 +538,8 @@ mod tests {
         assert!(text("", &[("WISE_SERVER__LISTEN", "0.0.0.0:80")]).contains("no login yet"));
         assert!(text("", &[("WISE_SERVER__BASE_PATH", "x/")]).contains("server.base_path"));
         assert!(text("", &[("WISE_DISPLAY__TIME_ZONE", "Mars/Base")]).contains("IANA"));
-        assert!(text("", &[("WISE_STORAGE__URL", "mongodb://u:hunter2@h")]).contains("storage.url"));
-        assert!(!text("", &[("WISE_STORAGE__URL", "mongodb://u:hunter2@h")]).contains("hunter2"));
+        assert!(text("", &[("WISE_STORAGE__URL", "mysql://u:hunter2@h")]).contains("storage.url"));
+        assert!(!text("", &[("WISE_STORAGE__URL", "mysql://u:hunter2@h")]).contains("hunter2"));
         assert!(text("", &[("WISE_CHECKS__THREADS", "many")]).contains("threads"));
         assert!(
             text("", &[("WISE_LOG__LEVEL", "verbose")])

@@ -142,6 +142,7 @@ fn open(folder: &Path) -> SqliteStore {
         head_bytes: 12 << 20,
         max_series: 10_000,
         clock_patience: Duration::ZERO,
+        hold_from: std::sync::Arc::new(i64::MAX.into()),
         location: "bench".to_owned(),
         worker: "w1".to_owned(),
     };

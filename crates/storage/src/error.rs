@@ -62,6 +62,24 @@ pub enum StoreError {
     /// Sealing or opening a secret failed.
     #[error("{0}")]
     Seal(String),
+    /// The server behind the store cannot be reached.
+    #[error("MongoDB cannot be reached: {reason}")]
+    Away {
+        /// Why.
+        reason: String,
+    },
+    /// The server behind the store refuses.
+    #[error("MongoDB: {reason}")]
+    Server {
+        /// What it says.
+        reason: String,
+    },
+    /// The store was taken over.
+    #[error("the store was taken over by {by}; this process writes nothing more")]
+    Superseded {
+        /// By whom.
+        by: String,
+    },
     /// Anything else.
     #[error("{path}: {reason}")]
     Other {

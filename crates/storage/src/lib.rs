@@ -1,11 +1,14 @@
 //! The store: what is kept, and what is known live.
 //!
-//! Ports by concern are in [`ports`]; [`SqliteStore`] implements them in a folder. The [`Recorder`] is the one writer
+//! Ports by concern are in [`ports`]; [`SqliteStore`] implements them in a folder, [`MongoStore`] in
+//! MongoDB. The [`Recorder`] is the one writer
 //! of verdicts: it groups them, stores them, and only then tells the [`Overview`] and whoever listens. Secrets are
 //! sealed by [`Sealer`] before they get here.
 
+mod columns;
 mod error;
 mod incidents;
+mod mongodb;
 mod overview;
 pub mod ports;
 mod query;
@@ -18,6 +21,7 @@ mod uptime;
 
 pub use error::StoreError;
 pub use incidents::{Incident, incidents};
+pub use mongodb::{MongoOptions, MongoStore, RemoteState, Timing};
 pub use overview::{
     BEATS, BUCKET_SECONDS, Counts, LastReadings, Overview, OverviewDelta, OverviewItem, OverviewSnapshot,
 };

@@ -13,7 +13,7 @@ use crate::environment::Environment;
 
 pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Result<ExitCode> {
     let loaded = super::load(sources, environment)?;
-    let folder = loaded.settings.folder()?;
+    let folder = loaded.settings.local_folder()?;
     let mut definitions = read_definitions(&folder)
         .with_context(|| format!("there is no store to export in {}", folder.display()))?;
     let sealer = compose::sealer(&loaded.settings, environment)?;

@@ -13,6 +13,7 @@ use anyhow::Context;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use wise_catalog::{Catalog, CatalogError, read_folder};
+use wise_storage::MongoStore;
 use wise_storage::ports::Store;
 
 use crate::cli::Sources;
@@ -33,8 +34,21 @@ pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Resul
         tracing::warn!("{warning}");
     }
     // The addresses first: a start that fails for a port must leave no trace in the store.
-    let listeners = listen(&loaded.settings)?;
-    let running = compose(&loaded.settings, environment)?;
+    let mut listeners = Some(listen(&loaded.settings)?);
+    let mut told = None;
+    let running = compose(&loaded.settings, environment, &mut |holder| {
+        // Whoever waits does not answer: a load balancer must not send anybody here.
+        listeners = None;
+        if told.as_deref() != Some(holder) {
+            tracing::info!("{holder} has the store; waiting until it stops or shows no sign of life");
+            told = Some(holder.to_owned());
+        }
+        true
+    })?;
+    let listeners = match listeners {
+        Some(listeners) => listeners,
+        None => listen(&loaded.settings)?,
+    };
     let files = Files {
         environment: environment.clone(),
         folder: super::monitor_folder(sources, &loaded.settings),
@@ -42,8 +56,30 @@ pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Resul
             || loaded.settings.monitors.folder != Settings::default().monitors.folder,
         problems: running.file_problems.clone(),
     };
-    actix_web::rt::System::new().block_on(serve(loaded.settings, files, listeners, running))?;
-    Ok(ExitCode::SUCCESS)
+    let end = actix_web::rt::System::new().block_on(serve(loaded.settings, files, listeners, running))?;
+    match end {
+        End::Stopped => Ok(ExitCode::SUCCESS),
+        End::Superseded => Err(begin_anew()),
+    }
+}
+
+/// How serving ended.
+enum End {
+    /// It was asked to.
+    Stopped,
+    /// Another process has the store now.
+    Superseded,
+}
+
+/// Runs this program anew, in this process: nothing that is known here is true any more.
+fn begin_anew() -> anyhow::Error {
+    use std::os::unix::process::CommandExt;
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from(&name));
+    // It comes back only when it has failed.
+    let error = std::process::Command::new(program).args(arguments).exec();
+    anyhow::anyhow!("the store was taken over, and the program could not be started anew: {error}")
 }
 
 fn listen(settings: &Settings) -> anyhow::Result<Vec<TcpListener>> {
@@ -62,9 +98,17 @@ async fn serve(
     files: Files,
     listeners: Vec<TcpListener>,
     running: Running,
-) -> anyhow::Result<()> {
-    let Running { services, orchestrator, recorder, uplink, transition_log, stopping, file_problems: _ } =
-        running;
+) -> anyhow::Result<End> {
+    let Running {
+        services,
+        orchestrator,
+        recorder,
+        mongo,
+        uplink,
+        transition_log,
+        stopping,
+        file_problems: _,
+    } = running;
     let catalog = services.catalog.clone();
     let (app_services, workers) = (services.clone(), settings.server.workers);
     let mut server = HttpServer::new(move || wise_api::app(app_services.clone()))
@@ -108,9 +152,14 @@ async fn serve(
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let server = actix_web::rt::spawn(server);
+    let mut end = End::Stopped;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        by = superseded(mongo.as_ref()) => {
+            tracing::error!("the store was taken over by {by}: this process stops watching, and waits for its turn");
+            end = End::Superseded;
+        }
     }
     tracing::info!("stopping: no new checks; running ones may take {} more", settings.checks.shutdown_grace);
     stopping.store(true, Ordering::Relaxed);
@@ -118,6 +167,9 @@ async fn serve(
     let stop = move || {
         orchestrator.shutdown();
         recorder.close();
+        if let Some(mongo) = mongo {
+            mongo.close();
+        }
     };
     // The API goes on answering meanwhile, and says that it is not ready. So does the egress self-check, which running
     // checks still ask.
@@ -129,7 +181,17 @@ async fn serve(
         None => tracing::info!("stopped; everything is stored"),
         Some(trouble) => anyhow::bail!("stopped, and the last results could not be stored: {trouble}"),
     }
-    Ok(())
+    Ok(end)
+}
+
+/// Ends when another process has taken the store over, with its name.
+async fn superseded(mongo: Option<&Arc<MongoStore>>) -> String {
+    let Some(mongo) = mongo else { return std::future::pending().await };
+    let mut lost = mongo.state().lost();
+    match lost.wait_for(Option::is_some).await {
+        Ok(by) => by.clone().unwrap_or_default(),
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// Takes up definitions from the store and from files; at the very first start adds one, so that there is something
@@ -143,13 +205,16 @@ fn take_up(
 ) -> anyhow::Result<usize> {
     catalog.start().context("the definitions in the store cannot be read")?;
     files.sync(catalog);
+    let mut is_put_off = false;
     let is_first = store.meta("first_start")?.is_none() && catalog.list().is_empty();
     if let Some(own) = own
         && let Err(error) = watch_ourselves(catalog, &format!("http://{own}{base}/health/ready"), is_first)
     {
         tracing::warn!("the server's own monitor could not be set up: {error}");
+        // With the store away it is done at the next start.
+        is_put_off = matches!(error, CatalogError::Store(_));
     }
-    if store.meta("first_start")?.is_none() {
+    if store.meta("first_start")?.is_none() && !is_put_off {
         store.set_meta("first_start", "done")?;
     }
     Ok(catalog.list().len())

@@ -35,7 +35,7 @@ fn told(copied: Copied) -> String {
 }
 
 pub(super) fn backup(file: &Path, sources: &Sources, environment: &Environment) -> anyhow::Result<ExitCode> {
-    let folder = super::load(sources, environment)?.settings.folder()?;
+    let folder = super::load(sources, environment)?.settings.embedded_folder()?;
     let copied = wise_storage::backup(&folder, file, env!("CARGO_PKG_VERSION"), show)
         .with_context(|| format!("no backup of {} was made", folder.display()))?;
     end_of_progress();
@@ -45,7 +45,7 @@ pub(super) fn backup(file: &Path, sources: &Sources, environment: &Environment) 
 }
 
 pub(super) fn restore(file: &Path, sources: &Sources, environment: &Environment) -> anyhow::Result<ExitCode> {
-    let folder = super::load(sources, environment)?.settings.folder()?;
+    let folder = super::load(sources, environment)?.settings.embedded_folder()?;
     let copied = wise_storage::restore(file, &folder, show)
         .with_context(|| format!("{} was not restored, and nothing was changed", file.display()))?;
     end_of_progress();
@@ -55,7 +55,7 @@ pub(super) fn restore(file: &Path, sources: &Sources, environment: &Environment)
 }
 
 pub(super) fn check(sources: &Sources, environment: &Environment) -> anyhow::Result<ExitCode> {
-    let folder = super::load(sources, environment)?.settings.folder()?;
+    let folder = super::load(sources, environment)?.settings.local_folder()?;
     let wrong = wise_storage::check_store(&folder, show)?;
     end_of_progress();
     for (path, what) in &wrong {

@@ -4,10 +4,12 @@
 //! it has of them, raw samples or rollups ([`Piece`]), and [`answer`] makes points of them, the same for every backend.
 
 mod fold;
+mod pieces;
 mod plan;
 mod results;
 
 pub use fold::answer;
+pub(crate) use pieces::in_order;
 pub use plan::{Aggregate, Answer, AnswerSeries, Grouping, Matcher, QueryPlan};
 pub use results::{ResultQuery, StoredResult};
 

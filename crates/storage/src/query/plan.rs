@@ -184,6 +184,17 @@ impl QueryPlan {
         }
     }
 
+    /// The tiers to look in, the best first: the one that fits, coarser ones, and then finer ones.
+    pub(crate) fn tiers(&self) -> Vec<Tier> {
+        let best = match self.resolution() {
+            Resolution::Raw if self.aggregate.needs_sketch() => Tier::Hour,
+            Resolution::Raw => Tier::FiveMinutes,
+            Resolution::Rolled(tier) => tier,
+        };
+        let coarser = Tier::ALL.into_iter().filter(|tier| *tier >= best);
+        coarser.chain(Tier::ALL.into_iter().rev().filter(|tier| *tier < best)).collect()
+    }
+
     /// The width of a point in microseconds: whole seconds, so that charts of one range line up, and whole buckets of the
     /// tier that is read.
     pub fn step_micros(&self) -> i64 {

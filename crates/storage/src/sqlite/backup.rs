@@ -382,7 +382,7 @@ fn check_file(path: &Path, name: &str) -> Result<(), StoreError> {
     while let Some(row) = rows.next().map_err(wrap)? {
         let blob = row.get_ref(0).and_then(|value| Ok(value.as_blob()?)).map_err(wrap)?;
         if is_history {
-            super::chunk::decode(blob).map_err(damaged)?;
+            crate::columns::chunk::decode(blob).map_err(damaged)?;
         } else {
             super::rollup_chunk::verify(blob).map_err(damaged)?;
         }

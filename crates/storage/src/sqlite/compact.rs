@@ -12,11 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::{Connection, params};
 
-use super::chunk::{self, Effort};
 use super::day::{self, PROBE};
-use super::head::{Columns, SeriesKey};
+use super::head::SeriesKey;
 use super::open::{Access, migrate, open};
 use super::rollup_file::{NamedRollup, RollupFile, Source, file_of};
+use crate::columns::Columns;
+use crate::columns::chunk::{self, Effort};
 use crate::error::StoreError;
 use crate::rollup::{MICROS_A_DAY, Tier, roll};
 

@@ -8,9 +8,10 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use rustc_hash::{FxHashMap, FxHashSet};
 use wise_core::{CheckRecord, Labels, MetricRef, MonitorId};
 
-use super::chunk::{self, Effort};
-use super::head::{Columns, Head, Row, SeriesKey};
+use super::head::{Head, Row, SeriesKey};
 use super::open::{Access, migrate, open};
+use crate::columns::chunk::{self, Effort};
+use crate::columns::{Columns, DOWN};
 use crate::error::StoreError;
 
 /// Format 1, and what leads from each to the next.
@@ -50,8 +51,6 @@ pub(super) const PROBE: &str = "probe:";
 const EVIDENCE_AN_HOUR: u32 = 3;
 /// Series sealed in one transaction: enough to be quick, few enough not to hold up the writer.
 const SLICE: usize = 32;
-/// Bit of a status that says that the monitor was down.
-pub(super) const DOWN: u8 = 128;
 
 /// A day that is written to.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use super::main_file::Keys;
 use super::open::{Access, open};
 use super::pool::Pool;
 use super::read::Reader;
+use super::rollup_file::Found;
 use crate::error::StoreError;
 use crate::query::{Answer, QueryPlan, SeriesPieces, answer};
 use crate::retention::Retention;
@@ -42,6 +43,8 @@ pub(super) struct Days {
     retention: Retention,
     max_rows: usize,
     limit: SeriesLimit,
+    hold_from: Arc<AtomicI64>,
+    given_up: AtomicU64,
     keys: Keys,
     open: Mutex<Open>,
     pub(super) pool: Pool,
@@ -93,6 +96,8 @@ impl Days {
             retention: options.retention.clone(),
             max_rows: (options.head_bytes / ROW_BYTES).max(1000),
             limit: SeriesLimit { most: options.max_series, refused: Arc::default() },
+            hold_from: options.hold_from.clone(),
+            given_up: AtomicU64::new(0),
             keys,
             open: Mutex::default(),
             pool: Pool::default(),
@@ -305,7 +310,7 @@ impl Days {
 
     /// Removes what is past its time, and the oldest of what is too much.
     fn retain(&self, open_days: &mut Open, busy: Option<i64>, now: Timestamp) -> Result<(), StoreError> {
-        let oldest = day_of(now.minus(self.retention.raw));
+        let oldest = day_of(now.minus(self.retention.raw)).min(self.hold_from.load(Ordering::Relaxed));
         // A day that is being compacted would come back from under its new name: it goes the next time.
         let hopeless = day_of(now.minus(self.retention.raw + HOPELESS));
         for (day, states) in days_in(&self.folder)? {
@@ -358,14 +363,15 @@ impl Days {
         let days = days_in(&self.folder)?;
         let samples = days.iter().flat_map(|(day, states)| {
             let is_over = *day < today && busy != Some(*day) && is_complete(states);
-            states.iter().map(move |state| (is_over, day_file(&self.folder, *day, *state)))
+            let is_held = *day >= self.hold_from.load(Ordering::Relaxed);
+            states.iter().map(move |state| (is_over, is_held, day_file(&self.folder, *day, *state)))
         });
-        let rollups = rollups_in(&self.rollups)?.into_iter().map(|file| (file.end < today, file.path));
-        let files: Vec<(bool, PathBuf)> = samples.chain(rollups).collect();
-        let mut size: u64 = files.iter().map(|(_, path)| size_of(path)).sum();
+        let rollups = rollups_in(&self.rollups)?.into_iter().map(|file| (file.end < today, false, file.path));
+        let files: Vec<(bool, bool, PathBuf)> = samples.chain(rollups).collect();
+        let mut size: u64 = files.iter().map(|(.., path)| size_of(path)).sum();
         let written: Vec<PathBuf> =
             open_days.days.keys().map(|day| day_file(&self.folder, *day, State::Open)).collect();
-        for (is_over, path) in files {
+        for (is_over, is_held, path) in files {
             if size <= most {
                 return Ok(());
             }
@@ -374,6 +380,10 @@ impl Days {
                     "history takes {size} bytes, and storage.max_bytes allows {most}: {} is removed before its time",
                     path.display()
                 );
+                if is_held {
+                    self.given_up.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!("{} had not been sent, and is lost", path.display());
+                }
                 size -= size_of(&path).min(size);
                 self.remove(&path)?;
             }
@@ -389,6 +399,11 @@ impl Days {
     /// Readings that were refused because their monitor has too many series.
     pub(super) fn refused(&self) -> u64 {
         self.limit.refused.load(Ordering::Relaxed)
+    }
+
+    /// Days that were removed although they were to be held.
+    pub(super) fn given_up(&self) -> u64 {
+        self.given_up.load(Ordering::Relaxed)
     }
 
     pub(super) fn key(&self, monitor: MonitorId) -> Option<u32> {
@@ -414,6 +429,33 @@ impl Days {
         let series = Reader::new(self)?.read(key, plan)?;
         let fits = |one: &SeriesPieces| plan.matchers.iter().all(|matcher| matcher.fits(&one.labels));
         Ok(series.into_iter().filter(fits).collect())
+    }
+
+    /// The series of a monitor from a day on.
+    pub(super) fn read_from(
+        &self,
+        first: i64,
+        monitor: MonitorId,
+        plan: &QueryPlan,
+    ) -> Result<Vec<SeriesPieces>, StoreError> {
+        match self.key(monitor) {
+            Some(key) => Reader::new(self)?.read_from(first, key, plan),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The samples of a monitor on one day, whatever rollups there are.
+    pub(super) fn samples(
+        &self,
+        day: i64,
+        monitor: MonitorId,
+        plan: &QueryPlan,
+        found: &mut Found,
+    ) -> Result<(), StoreError> {
+        match self.key(monitor) {
+            Some(key) => Reader::new(self)?.read_day(day, key, plan, found),
+            None => Ok(()),
+        }
     }
 
     /// A damaged file, or one that has just been removed, does not keep the others from being read.

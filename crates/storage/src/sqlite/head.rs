@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::columns::Columns;
+
 /// A series of checks: a monitor's key, the number of a probe's name, the number of an origin.
 pub(super) type SeriesKey = (u32, u32, u32);
 
@@ -22,88 +24,6 @@ pub(super) struct Row {
     pub values: Vec<(u32, f64)>,
 }
 
-/// The columns of one series of checks.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Columns {
-    pub times: Vec<i64>,
-    pub durations: Vec<u32>,
-    pub statuses: Vec<u8>,
-    pub failures: Vec<u32>,
-    /// By series; NaN where a check has no value.
-    pub values: BTreeMap<u32, Vec<f64>>,
-}
-
-impl Columns {
-    pub(super) fn len(&self) -> usize {
-        self.times.len()
-    }
-
-    pub(super) fn push(&mut self, row: &Row) {
-        let before = self.times.len();
-        self.times.push(row.time);
-        self.durations.push(row.duration);
-        self.statuses.push(row.status);
-        self.failures.push(row.failure);
-        for (series, value) in &row.values {
-            let column = self.values.entry(*series).or_default();
-            column.resize(before, f64::NAN);
-            column.push(*value);
-        }
-        for column in self.values.values_mut() {
-            column.resize(before + 1, f64::NAN);
-        }
-    }
-
-    /// Adds what came later.
-    pub(super) fn append(&mut self, later: &Self) {
-        let (before, length) = (self.times.len(), self.times.len() + later.times.len());
-        self.times.extend_from_slice(&later.times);
-        self.durations.extend_from_slice(&later.durations);
-        self.statuses.extend_from_slice(&later.statuses);
-        self.failures.extend_from_slice(&later.failures);
-        for (series, values) in &later.values {
-            let column = self.values.entry(*series).or_default();
-            column.resize(before, f64::NAN);
-            column.extend_from_slice(values);
-        }
-        self.values.values_mut().for_each(|column| column.resize(length, f64::NAN));
-    }
-
-    /// The rows in order of time. Checks by hand may end before scheduled ones that began earlier.
-    pub(super) fn sorted(self) -> Self {
-        if self.times.is_sorted() {
-            return self;
-        }
-        let mut order: Vec<usize> = (0..self.times.len()).collect();
-        order.sort_by_key(|index| self.times[*index]);
-        self.picked(&order)
-    }
-
-    /// The rows in order of time, each time once: what was written last counts.
-    pub(super) fn sorted_once(self) -> Self {
-        let sorted = self.sorted();
-        let times = &sorted.times;
-        let is_last = |index: &usize| times.get(index + 1) != times.get(*index);
-        if times.windows(2).all(|pair| pair[0] != pair[1]) {
-            return sorted;
-        }
-        let order: Vec<usize> = (0..times.len()).filter(is_last).collect();
-        sorted.picked(&order)
-    }
-
-    fn picked(mut self, order: &[usize]) -> Self {
-        fn pick<T: Copy>(column: &mut Vec<T>, order: &[usize]) {
-            *column = order.iter().map(|index| column[*index]).collect();
-        }
-        pick(&mut self.times, order);
-        pick(&mut self.durations, order);
-        pick(&mut self.statuses, order);
-        pick(&mut self.failures, order);
-        self.values.values_mut().for_each(|column| pick(column, order));
-        self
-    }
-}
-
 /// The head of a day.
 #[derive(Debug, Default)]
 pub(super) struct Head {
@@ -113,7 +33,10 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) fn push(&mut self, row: &Row) {
-        self.series.entry((row.monitor, row.probe, row.origin)).or_default().push(row);
+        self.series
+            .entry((row.monitor, row.probe, row.origin))
+            .or_default()
+            .push((row.time, row.duration, row.status, row.failure), &row.values);
         self.rows += 1;
     }
 
@@ -165,7 +88,7 @@ mod tests {
         assert!(columns.values[&1][0].is_nan() && columns.values[&1][1..] == [3.0, 1.0]);
         assert!(columns.values[&2][0] == 2.0 && columns.values[&2][1].is_nan());
         let mut again = Columns::default();
-        again.push(&row(20, &[(3, 9.0)]));
+        again.push((20, 5, 0, 0), &[(3, 9.0)]);
         let mut both = columns;
         both.append(&again);
         let once = both.sorted_once();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use wise_core::{MonitorDefinition, MonitorId, Reason, Status, Timestamp, Transition};
 
 use super::open::{Access, check, migrate, open};
@@ -138,17 +138,18 @@ impl MainFile {
         let mut connection = self.lock();
         let transaction = connection.transaction().map_err(|e| self.wrap(e))?;
         let text = id.to_string();
-        let gone =
-            transaction.execute("DELETE FROM monitor WHERE id = ?1", [&text]).map_err(|e| self.wrap(e))?;
-        transaction
-            .execute("DELETE FROM monitor_state WHERE monitor = ?1", [&text])
-            .map_err(|e| self.wrap(e))?;
-        transaction
-            .execute("DELETE FROM transition WHERE monitor = ?1", [&text])
-            .map_err(|e| self.wrap(e))?;
+        let gone = self.forget(&transaction, &text)?;
         transaction.commit().map_err(|e| self.wrap(e))?;
         self.keys.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
         if gone == 0 { Err(StoreError::NotFound) } else { Ok(()) }
+    }
+
+    /// Removes a monitor and its record; answers how many there were.
+    fn forget(&self, transaction: &Transaction<'_>, id: &str) -> Result<usize, StoreError> {
+        let run = |sql: &str| transaction.execute(sql, [id]).map_err(|e| self.wrap(e));
+        run("DELETE FROM monitor_state WHERE monitor = ?1")?;
+        run("DELETE FROM transition WHERE monitor = ?1")?;
+        run("DELETE FROM monitor WHERE id = ?1")
     }
 
     pub(super) fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
@@ -172,37 +173,47 @@ impl MainFile {
     pub(super) fn commit(&self, transitions: &[Transition]) -> Result<Vec<u64>, StoreError> {
         let mut connection = self.lock();
         let transaction = connection.transaction().map_err(|e| self.wrap(e))?;
-        let mut numbers = Vec::with_capacity(transitions.len());
-        for transition in transitions {
-            let reason = transition
-                .reason
-                .as_ref()
-                .map(serde_json::to_string)
-                .transpose()
-                .map_err(|e| self.other(e))?;
-            let evidence = transition.evidence.as_ref().map(|evidence| evidence.to_string());
-            let id = transition.monitor.to_string();
-            let time = transition.time.as_micros();
-            transaction
-                .prepare_cached(
-                    "INSERT INTO transition (monitor, time, before, status, down, reason, evidence)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                )
-                .and_then(|mut statement| {
-                    statement.execute(params![
-                        id,
-                        time,
-                        transition.from.map(Status::name),
-                        transition.to.name(),
-                        transition.down,
-                        reason,
-                        evidence
-                    ])
-                })
-                .map_err(|e| self.wrap(e))?;
-            numbers.push(u64::try_from(transaction.last_insert_rowid()).unwrap_or(0));
-            // Unknown says nothing about the target: whether it was down is kept from before.
-            transaction
+        let numbers = transitions
+            .iter()
+            .map(|transition| self.store_transition(&transaction, None, transition))
+            .collect::<Result<_, _>>()?;
+        transaction.commit().map_err(|e| self.wrap(e))?;
+        Ok(numbers)
+    }
+
+    /// Stores a transition, under a number of its own or the next one, and what it makes of the monitor's state.
+    fn store_transition(
+        &self,
+        transaction: &Transaction<'_>,
+        number: Option<u64>,
+        transition: &Transition,
+    ) -> Result<u64, StoreError> {
+        let reason =
+            transition.reason.as_ref().map(serde_json::to_string).transpose().map_err(|e| self.other(e))?;
+        let evidence = transition.evidence.as_ref().map(|evidence| evidence.to_string());
+        let id = transition.monitor.to_string();
+        let time = transition.time.as_micros();
+        transaction
+            .prepare_cached(
+                "INSERT INTO transition (sequence, monitor, time, before, status, down, reason, evidence)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![
+                    number.map(as_i64),
+                    id,
+                    time,
+                    transition.from.map(Status::name),
+                    transition.to.name(),
+                    transition.down,
+                    reason,
+                    evidence
+                ])
+            })
+            .map_err(|e| self.wrap(e))?;
+        let number = u64::try_from(transaction.last_insert_rowid()).unwrap_or(0);
+        // Unknown says nothing about the target: whether it was down is kept from before.
+        transaction
                 .prepare_cached(
                     "INSERT INTO monitor_state (monitor, status, since, reason, was_down) VALUES (?1, ?2, ?3, ?4, ?5)
                      ON CONFLICT (monitor) DO UPDATE SET status = excluded.status, since = excluded.since,
@@ -213,9 +224,7 @@ impl MainFile {
                     statement.execute(params![id, transition.to.name(), time, reason, transition.down])
                 })
                 .map_err(|e| self.wrap(e))?;
-        }
-        transaction.commit().map_err(|e| self.wrap(e))?;
-        Ok(numbers)
+        Ok(number)
     }
 
     pub(super) fn transitions_after(
@@ -301,6 +310,135 @@ impl MainFile {
                 Ok((id(row, 0)?, state))
             })
             .map_err(|e| self.wrap(e))?;
+        rows.collect::<Result<_, _>>().map_err(|e| self.wrap(e))
+    }
+
+    pub(super) fn monitor(&self, id: MonitorId) -> Result<Option<MonitorDefinition>, StoreError> {
+        let body: Option<String> = self
+            .lock()
+            .query_row("SELECT body FROM monitor WHERE id = ?1", [id.to_string()], |row| row.get(0))
+            .optional()
+            .map_err(|e| self.wrap(e))?;
+        let damaged = |error: serde_json::Error| StoreError::Damaged {
+            path: self.path.clone(),
+            reason: format!("a definition: {error}"),
+        };
+        body.map(|body| serde_json::from_str(&body)).transpose().map_err(damaged)
+    }
+
+    /// Whether a definition could be stored: added, or changed from version `expected`.
+    pub(super) fn would_store(
+        &self,
+        one: &MonitorDefinition,
+        expected: Option<u64>,
+    ) -> Result<(), StoreError> {
+        let connection = self.lock();
+        let id = one.id.to_string();
+        let found: Option<i64> = connection
+            .query_row("SELECT version FROM monitor WHERE id = ?1", [&id], |row| row.get(0))
+            .optional()
+            .map_err(|e| self.wrap(e))?;
+        if let Some(expected) = expected {
+            let found = found.ok_or(StoreError::NotFound)?;
+            let found = u64::try_from(found).unwrap_or(0);
+            if found != expected {
+                return Err(StoreError::Stale { found });
+            }
+        }
+        let holder: Option<String> = connection
+            .query_row("SELECT id FROM monitor WHERE name = ?1", [&one.spec.name], |row| row.get(0))
+            .optional()
+            .map_err(|e| self.wrap(e))?;
+        let is_taken = holder.is_some_and(|holder| holder != id) || (expected.is_none() && found.is_some());
+        if is_taken { Err(StoreError::NameTaken(one.spec.name.clone())) } else { Ok(()) }
+    }
+
+    /// Makes the definitions those of another store. Monitors that stay keep their history.
+    pub(super) fn take_over_monitors(&self, all: &[MonitorDefinition]) -> Result<(), StoreError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction().map_err(|e| self.wrap(e))?;
+        let wanted: std::collections::HashSet<String> = all.iter().map(|one| one.id.to_string()).collect();
+        let known: Vec<String> = transaction
+            .prepare("SELECT id FROM monitor")
+            .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
+            .map_err(|e| self.wrap(e))?;
+        for gone in known.iter().filter(|id| !wanted.contains(*id)) {
+            self.forget(&transaction, gone)?;
+        }
+        // Two may have swapped their names.
+        transaction.execute("UPDATE monitor SET name = id", []).map_err(|e| self.wrap(e))?;
+        for one in all {
+            let body = serde_json::to_string(one).map_err(|error| self.other(error))?;
+            transaction
+                .prepare_cached(
+                    "INSERT INTO monitor (id, name, version, body) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, body = excluded.body",
+                )
+                .and_then(|mut statement| {
+                    statement.execute(params![one.id.to_string(), one.spec.name, as_i64(one.version), body])
+                })
+                .map_err(|e| self.wrap(e))?;
+        }
+        transaction.commit().map_err(|e| self.wrap(e))?;
+        drop(connection);
+        self.load_keys()
+    }
+
+    /// Takes over transitions of another store under their numbers, which follow `after`. What stands here above
+    /// `after` was never there, and moves behind them. Numbers go on above `floor`.
+    pub(super) fn take_over_transitions(
+        &self,
+        after: u64,
+        theirs: &[(u64, Transition)],
+        floor: u64,
+    ) -> Result<(), StoreError> {
+        let own = self.transitions_after(after, usize::MAX)?;
+        let mut connection = self.lock();
+        let transaction = connection.transaction().map_err(|e| self.wrap(e))?;
+        let must_move = !theirs.is_empty() || own.first().is_some_and(|(first, _)| *first <= floor);
+        if must_move {
+            transaction
+                .execute("DELETE FROM transition WHERE sequence > ?1", [as_i64(after)])
+                .map_err(|e| self.wrap(e))?;
+        }
+        for (number, transition) in theirs {
+            self.store_transition(&transaction, Some(*number), transition)?;
+        }
+        let raised = transaction
+            .execute(
+                "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'transition'",
+                [as_i64(floor)],
+            )
+            .map_err(|e| self.wrap(e))?;
+        if raised == 0 {
+            transaction
+                .execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('transition', ?1)", [as_i64(floor)])
+                .map_err(|e| self.wrap(e))?;
+        }
+        if must_move {
+            for (_, transition) in &own {
+                self.store_transition(&transaction, None, transition)?;
+            }
+        }
+        transaction.commit().map_err(|e| self.wrap(e))
+    }
+
+    /// How far every consumer has come.
+    pub(super) fn cursors(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare("SELECT consumer, sequence FROM cursor").map_err(|e| self.wrap(e))?;
+        let rows = statement
+            .query_map([], |row| Ok((row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0))))
+            .map_err(|e| self.wrap(e))?;
+        rows.collect::<Result<_, _>>().map_err(|e| self.wrap(e))
+    }
+
+    /// Every setting of the store's own.
+    pub(super) fn all_meta(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare("SELECT key, value FROM meta").map_err(|e| self.wrap(e))?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(|e| self.wrap(e))?;
         rows.collect::<Result<_, _>>().map_err(|e| self.wrap(e))
     }
 

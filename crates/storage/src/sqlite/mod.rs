@@ -1,20 +1,19 @@
 //! The embedded store: a folder with one main file, and one file a day of raw history.
 //!
-//! `main_file` keeps definitions and the main record, `days` the history, one `day` each; `chunk` is the sealed
-//! format, `head` what is not sealed yet, `compact` makes one sealed file of a day that is over, and its rollups
+//! `main_file` keeps definitions and the main record, `days` the history, one `day` each; `head` is
+//! what is not sealed yet, `compact` makes one sealed file of a day that is over, and its rollups
 //! (`rollup_file`, `rollup_chunk`). `files` knows the names, `read` and `results` read across files. SQLite does the
 //! crash safety.
 
 mod backup;
-mod chunk;
 mod clock;
 mod compact;
 mod day;
 mod days;
+mod export;
 mod files;
 mod head;
 mod main_file;
-mod minifloat;
 mod open;
 mod pool;
 mod read;
@@ -23,14 +22,18 @@ mod rice;
 mod rollup_chunk;
 mod rollup_file;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use wise_core::{CheckRecord, MonitorDefinition, MonitorId, Timestamp, Transition};
 
+use crate::columns::ProbeColumns;
 use crate::error::StoreError;
 use crate::ports::{DefinitionStore, HistoryStore, LastState, MainRecord, StateChanges};
-use crate::query::{Answer, QueryPlan, ResultQuery, SeriesPieces, StoredResult};
+use crate::query::{Answer, Piece, QueryPlan, ResultQuery, SeriesPieces, StoredResult};
 use crate::retention::Retention;
 
 pub use backup::{Copied, Progress, backup, check_store, restore};
@@ -54,6 +57,8 @@ pub struct SqliteOptions {
     pub max_series: usize,
     /// How long a clock that has jumped ahead has to stay there before history is removed because of it.
     pub clock_patience: std::time::Duration,
+    /// The first day that may not be removed for its age, counted from 1970: something is still to be done with it.
+    pub hold_from: Arc<AtomicI64>,
     /// Kept with each result: where it was made.
     pub location: String,
     /// Kept with each result: by which process.
@@ -90,6 +95,93 @@ impl SqliteStore {
     /// A file cannot be read or written.
     pub fn compact_all(&self, now: Timestamp) -> Result<(), StoreError> {
         self.days.compact_all(now)
+    }
+}
+
+/// For a store that has this one for its spool.
+impl SqliteStore {
+    /// One definition.
+    pub(crate) fn monitor(&self, id: MonitorId) -> Result<Option<MonitorDefinition>, StoreError> {
+        self.main.monitor(id)
+    }
+
+    /// Whether a definition could be stored: added, or changed from version `expected`.
+    pub(crate) fn would_store(
+        &self,
+        one: &MonitorDefinition,
+        expected: Option<u64>,
+    ) -> Result<(), StoreError> {
+        self.main.would_store(one, expected)
+    }
+
+    /// Whether there is such a monitor.
+    pub(crate) fn has_monitor(&self, id: MonitorId) -> bool {
+        self.days.key(id).is_some()
+    }
+
+    /// Makes the definitions those of another store.
+    pub(crate) fn take_over_monitors(&self, all: &[MonitorDefinition]) -> Result<(), StoreError> {
+        self.main.take_over_monitors(all)
+    }
+
+    /// Takes over transitions of another store; see there.
+    pub(crate) fn take_over_transitions(
+        &self,
+        after: u64,
+        theirs: &[(u64, Transition)],
+        floor: u64,
+    ) -> Result<(), StoreError> {
+        self.main.take_over_transitions(after, theirs, floor)
+    }
+
+    /// How far every consumer has come.
+    pub(crate) fn cursors(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.main.cursors()
+    }
+
+    /// Every setting of the store's own.
+    pub(crate) fn all_meta(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.main.all_meta()
+    }
+
+    /// The days that there are samples of, counted from 1970, the oldest first.
+    pub(crate) fn days(&self) -> Result<Vec<i64>, StoreError> {
+        self.days.all()
+    }
+
+    /// Days that were removed although they were to be held, because the store may not grow.
+    pub(crate) fn given_up(&self) -> u64 {
+        self.days.given_up()
+    }
+
+    /// The checks of a monitor in a range of microseconds within one day.
+    pub(crate) fn probes(
+        &self,
+        monitor: MonitorId,
+        range: Range<i64>,
+    ) -> Result<Vec<ProbeColumns>, StoreError> {
+        self.days.probes(monitor, range)
+    }
+
+    /// The series of a monitor from a day on.
+    pub(crate) fn read_from(
+        &self,
+        first: i64,
+        monitor: MonitorId,
+        plan: &QueryPlan,
+    ) -> Result<Vec<SeriesPieces>, StoreError> {
+        self.days.read_from(first, monitor, plan)
+    }
+
+    /// The samples of a monitor on one day.
+    pub(crate) fn samples(
+        &self,
+        day: i64,
+        monitor: MonitorId,
+        plan: &QueryPlan,
+        found: &mut BTreeMap<String, BTreeMap<i64, Vec<Piece>>>,
+    ) -> Result<(), StoreError> {
+        self.days.samples(day, monitor, plan, found)
     }
 }
 

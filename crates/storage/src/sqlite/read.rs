@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::chunk;
 use super::days::Days;
 use super::files::{DayStates, RollupPath, State, day_file, day_of, days_in, is_complete, rollups_in};
 use super::open::{Access, open};
 use super::pool::Pooled;
 use super::rollup_chunk::Wanted;
 use super::rollup_file::{self, Found};
+use crate::columns::chunk;
 use crate::error::StoreError;
-use crate::query::{Aggregate, Piece, QueryPlan, Resolution, SeriesPieces};
-use crate::rollup::{Bucket, Sketch, Tier};
+use crate::query::{Aggregate, Piece, QueryPlan, Resolution, SeriesPieces, in_order};
+use crate::rollup::Tier;
 
 /// A file that is renamed while it is looked for is found at the second try, or the third.
 pub(super) const TRIES: usize = 3;
@@ -87,8 +87,22 @@ impl<'d> Reader<'d> {
 
     /// The series of a monitor that the plan asks for.
     pub(super) fn read(&self, monitor: u32, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
+        self.read_from(i64::MIN, monitor, plan)
+    }
+
+    /// The same, from a day on.
+    pub(super) fn read_from(
+        &self,
+        first: i64,
+        monitor: u32,
+        plan: &QueryPlan,
+    ) -> Result<Vec<SeriesPieces>, StoreError> {
         let mut found = Found::new();
         let Some(range) = self.covered(plan) else { return Ok(Vec::new()) };
+        let range = first.max(*range.start())..=*range.end();
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut rolled: BTreeSet<i64> = range.clone().collect();
         // Days in which something is not rolled up yet, and all of them where samples are asked for.
         for (day, states) in self.files.range(range) {
@@ -103,7 +117,7 @@ impl<'d> Reader<'d> {
             ends: matches!(plan.aggregate, Aggregate::Last | Aggregate::Increase | Aggregate::Rate),
             sketches: plan.aggregate.needs_sketch(),
         };
-        for tier in tiers_for(plan) {
+        for tier in plan.tiers() {
             self.read_tier(tier, (monitor, &plan.metric), wanted, &mut rolled, &mut found)?;
         }
         for day in rolled.iter().filter(|day| self.files.contains_key(*day)) {
@@ -161,7 +175,7 @@ impl<'d> Reader<'d> {
     }
 
     /// Reads the samples of a day from all of its files.
-    fn read_day(
+    pub(super) fn read_day(
         &self,
         day: i64,
         monitor: u32,
@@ -267,71 +281,4 @@ impl<'d> Reader<'d> {
         }
         Ok(())
     }
-}
-
-/// The tiers to look in, the best first: the one that fits, coarser ones, and then finer ones.
-fn tiers_for(plan: &QueryPlan) -> Vec<Tier> {
-    let best = match plan.resolution() {
-        Resolution::Raw if plan.aggregate.needs_sketch() => Tier::Hour,
-        Resolution::Raw => Tier::FiveMinutes,
-        Resolution::Rolled(tier) => tier,
-    };
-    let coarser = Tier::ALL.into_iter().filter(|tier| *tier >= best);
-    coarser.chain(Tier::ALL.into_iter().rev().filter(|tier| *tier < best)).collect()
-}
-
-/// One piece of all that there is of a day, in order of time.
-fn in_order(pieces: Vec<Piece>) -> Piece {
-    let mut pieces = pieces.into_iter();
-    match (pieces.next(), pieces.len()) {
-        (Some(Piece::Raw(samples)), 0) => Piece::Raw(once(samples)),
-        (Some(rolled), 0) => rolled,
-        (Some(Piece::Raw(mut samples)), _) => {
-            for piece in pieces {
-                if let Piece::Raw(more) = piece {
-                    samples.extend(more);
-                }
-            }
-            Piece::Raw(once(samples))
-        }
-        (Some(Piece::Rolled(tier, buckets, sketches)), _) => {
-            // Of several locations.
-            let mut all: BTreeMap<i64, (Bucket, Option<Sketch>)> = BTreeMap::new();
-            let first = std::iter::once(Piece::Rolled(tier, buckets, sketches));
-            for piece in first.chain(pieces) {
-                let Piece::Rolled(_, buckets, sketches) = piece else { continue };
-                let mut sketches = sketches.into_iter();
-                for bucket in buckets {
-                    let sketch = sketches.next();
-                    match all.get_mut(&bucket.start) {
-                        None => {
-                            all.insert(bucket.start, (bucket, sketch));
-                        }
-                        Some((known, known_sketch)) => {
-                            known.merge(&bucket);
-                            if let (Some(known), Some(sketch)) = (known_sketch, sketch) {
-                                known.merge(&sketch);
-                            }
-                        }
-                    }
-                }
-            }
-            let (buckets, sketches): (Vec<_>, Vec<_>) = all.into_values().unzip();
-            Piece::Rolled(tier, buckets, sketches.into_iter().flatten().collect())
-        }
-        (None, _) => Piece::Raw(Vec::new()),
-    }
-}
-
-/// In order of time, each time once; of two samples with the same time the later one counts.
-fn once(mut samples: Vec<(i64, f64)>) -> Vec<(i64, f64)> {
-    samples.sort_by_key(|(time, _)| *time);
-    samples.dedup_by(|later, kept| {
-        let same = later.0 == kept.0;
-        if same {
-            kept.1 = later.1;
-        }
-        same
-    });
-    samples
 }

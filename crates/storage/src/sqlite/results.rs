@@ -5,13 +5,12 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 use wise_core::{MonitorId, Status, Timestamp};
 
-use super::chunk;
-use super::day::{DOWN, PROBE};
+use super::day::PROBE;
 use super::days::Days;
 use super::files::{State, day_file, day_of, days_in};
-use super::head::Columns;
 use super::open::{Access, open};
 use super::read::TRIES;
+use crate::columns::{Columns, DOWN, chunk};
 use crate::error::StoreError;
 use crate::query::{ResultQuery, StoredResult};
 

@@ -26,6 +26,7 @@ fn options(folder: &Path) -> SqliteOptions {
         head_bytes: 1 << 20,
         max_series: 10_000,
         clock_patience: Duration::ZERO,
+        hold_from: std::sync::Arc::new(i64::MAX.into()),
         location: "here".to_owned(),
         worker: "w1".to_owned(),
     }

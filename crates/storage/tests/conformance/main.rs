@@ -4,7 +4,8 @@ mod definitions;
 mod history;
 mod record;
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
@@ -14,7 +15,8 @@ use wise_core::{
     ReadingValue, Status, Timestamp,
 };
 use wise_storage::ports::Store;
-use wise_storage::{Retention, SqliteOptions, SqliteStore};
+use wise_storage::{MongoOptions, MongoStore, Retention, SqliteOptions, SqliteStore, Timing};
+use wise_testbed::Mongo;
 
 static TOTAL: MetricSpec = MetricSpec::latency("t.total_seconds", "Total", "Time of the whole check");
 static SIZE: MetricSpec = MetricSpec::bytes("t.table.size_bytes", "Size", "Size of a table");
@@ -45,18 +47,22 @@ impl Default for Sqlite {
     }
 }
 
+fn embedded(folder: &Path) -> SqliteOptions {
+    SqliteOptions {
+        folder: folder.to_owned(),
+        retention: Retention::default(),
+        head_bytes: 1 << 20,
+        max_series: 10_000,
+        clock_patience: Duration::ZERO,
+        hold_from: Arc::new(i64::MAX.into()),
+        location: "here".to_owned(),
+        worker: "w1".to_owned(),
+    }
+}
+
 impl Sqlite {
     fn store(&self, now: Timestamp) -> SqliteStore {
-        let options = SqliteOptions {
-            folder: self.0.path().to_owned(),
-            retention: Retention::default(),
-            head_bytes: 1 << 20,
-            max_series: 10_000,
-            clock_patience: Duration::ZERO,
-            location: "here".to_owned(),
-            worker: "w1".to_owned(),
-        };
-        SqliteStore::open(&options, now).expect("the store opens")
+        SqliteStore::open(&embedded(self.0.path()), now).expect("the store opens")
     }
 }
 
@@ -70,9 +76,60 @@ impl Bed for Sqlite {
     }
 }
 
+/// The store in MongoDB.
+struct InMongo {
+    server: Arc<Mongo>,
+    database: String,
+    spool: Mutex<TempDir>,
+    /// Whether each opening is on another machine, where nothing is known yet.
+    moves: bool,
+}
+
+impl InMongo {
+    fn new(server: &Arc<Mongo>, moves: bool) -> Self {
+        let spool = Mutex::new(tempfile::tempdir().expect("a folder"));
+        // A database of its own, so that tests share a server.
+        let database = format!("wise_{}", MonitorId::generate().to_string().replace('-', ""));
+        Self { server: server.clone(), database, spool, moves }
+    }
+
+    fn store(&self, now: Timestamp) -> MongoStore {
+        let mut spool = self.spool.lock().expect("nobody has failed");
+        if self.moves {
+            *spool = tempfile::tempdir().expect("a folder");
+        }
+        let options = MongoOptions {
+            url: format!("{}/{}", self.server.url(), self.database),
+            spool: embedded(spool.path()),
+            retention: Retention::default(),
+            name: "w1".to_owned(),
+            timing: Timing::default(),
+        };
+        MongoStore::open(options, now, &mut |holder| panic!("{holder} has not given the store back"))
+            .expect("the store opens")
+    }
+}
+
+impl Bed for InMongo {
+    fn open(&self, now: Timestamp) -> Arc<dyn Store> {
+        Arc::new(self.store(now))
+    }
+
+    fn settle(&self, now: Timestamp) {
+        self.store(now).send_all(now).expect("all is sent and rolled up");
+    }
+}
+
 /// Runs a part of the suite on every backend there is.
 fn on_every_backend(run: impl Fn(&dyn Bed)) {
     run(&Sqlite::default());
+    for program in Mongo::programs() {
+        let server = Arc::new(Mongo::start(&program, &[]));
+        for moves in [false, true] {
+            eprintln!("in MongoDB ({}), on another machine each time: {moves}", program.display());
+            run(&InMongo::new(&server, moves));
+        }
+    }
 }
 
 fn definition(name: &str) -> MonitorDefinition {

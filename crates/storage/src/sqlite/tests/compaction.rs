@@ -145,9 +145,11 @@ fn write_first_format(path: &Path, monitor: u32) {
         failure: 0,
         values: vec![(2, 0.25)],
     };
-    let mut sealed = head::Columns::default();
-    (0..100).for_each(|second| sealed.push(&row(second)));
-    let chunk = chunk::encode_first_format(&sealed);
+    let mut sealed = crate::columns::Columns::default();
+    for row in (0..100).map(row) {
+        sealed.push((row.time, row.duration, row.status, row.failure), &row.values);
+    }
+    let chunk = crate::columns::chunk::encode_first_format(&sealed);
     let last = row(99).time;
     file.execute(
         "INSERT INTO chunk (monitor, probe, origin, first, last, upto, checks, data) VALUES (?1, 1, 1, ?2, ?3, 0, 100, ?4)",

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use pco::ChunkConfig;
 use pco::standalone::{simple_compress, simple_decompress};
 
-use super::head::Columns;
+use super::Columns;
 use super::minifloat::{lengthen, shorten};
 
 /// The format that is written.
@@ -63,7 +63,7 @@ struct StoredValues<'a> {
 
 /// How hard to try.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Effort {
+pub(crate) enum Effort {
     /// For chunks that are made again at the end of the day.
     Quick,
     /// For chunks that stay.
@@ -80,7 +80,7 @@ impl Effort {
 }
 
 /// Compresses columns that are in order of time. `resolution` tells the step of a series.
-pub(super) fn encode(
+pub(crate) fn encode(
     columns: &Columns,
     resolution: impl Fn(u32) -> Option<f64>,
     effort: Effort,
@@ -143,7 +143,7 @@ fn fits(values: &[f64], step: f64) -> bool {
 }
 
 /// Reads the times and the values of the series that are wanted, and hands over each that the chunk has.
-pub(super) fn decode_series(
+pub(crate) fn decode_series(
     blob: &[u8],
     is_wanted: impl Fn(u32) -> bool,
     mut take: impl FnMut(u32, &[i64], &[f64]),
@@ -161,12 +161,12 @@ pub(super) fn decode_series(
 }
 
 /// Reads everything but the values.
-pub(super) fn decode_results(blob: &[u8]) -> Result<Columns, String> {
+pub(crate) fn decode_results(blob: &[u8]) -> Result<Columns, String> {
     read(blob)?.results()
 }
 
 /// Reads everything.
-pub(super) fn decode(blob: &[u8]) -> Result<Columns, String> {
+pub(crate) fn decode(blob: &[u8]) -> Result<Columns, String> {
     let stored = read(blob)?;
     let mut columns = stored.results()?;
     for values in &stored.values {
@@ -252,7 +252,7 @@ fn column(stored: &StoredValues<'_>, length: usize) -> Result<Vec<f64>, String> 
 
 /// As version 1 of the format was written, for tests of reading it: every column as it is.
 #[cfg(test)]
-pub(super) fn encode_first_format(columns: &Columns) -> Vec<u8> {
+pub(crate) fn encode_first_format(columns: &Columns) -> Vec<u8> {
     use pco::data_types::Number;
     fn pack<T: Number>(numbers: &[T]) -> Vec<u8> {
         simple_compress(numbers, &ChunkConfig::default()).unwrap()

@@ -4,7 +4,7 @@
 const BITS: u32 = 7;
 
 /// A code that grows with the number, and is as smooth as its logarithm, which compresses well.
-pub(super) fn shorten(number: u32) -> u32 {
+pub(crate) fn shorten(number: u32) -> u32 {
     let shift = (32 - number.leading_zeros()).saturating_sub(BITS + 1);
     // Half of what is cut off is added first: to the nearest, and a carry moves to the next power by itself.
     let rounded = if shift == 0 { number } else { number.saturating_add(1 << (shift - 1)) };
@@ -13,7 +13,7 @@ pub(super) fn shorten(number: u32) -> u32 {
 }
 
 /// The number of a code.
-pub(super) fn lengthen(code: u32) -> u32 {
+pub(crate) fn lengthen(code: u32) -> u32 {
     if code < 2 << BITS {
         return code;
     }

@@ -1,0 +1,100 @@
+//! The end of a day in MongoDB: its hours become one document a probe, and its rollups are made.
+//!
+//! This is done with what MongoDB has, whoever sent it, so that the days of a process that is gone are rolled up too.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mongodb::bson::{Bson, Document, doc};
+use wise_core::{MonitorId, Timestamp};
+
+use super::documents::{self, NamedRollup, Span, date, micros};
+use super::link::Link;
+use super::schema::{CHUNKS, rollups};
+use crate::columns::Gathering;
+use crate::error::StoreError;
+use crate::rollup::{MICROS_A_DAY, Tier, roll};
+
+/// How often days that are over are looked for.
+pub(super) const EVERY: Duration = Duration::from_secs(300);
+/// A day is over this long after its end, when the last stragglers have been sent.
+const GRACE: Duration = Duration::from_secs(600);
+
+impl Link {
+    /// Makes documents of a day and rollups of every day that is over.
+    pub(super) fn compact(&self, now: Timestamp) -> Result<(), StoreError> {
+        let today = now.minus(GRACE).as_micros().div_euclid(MICROS_A_DAY) * MICROS_A_DAY;
+        let over = doc! { "span": "hour", "day": { "$lt": date(today) } };
+        let group = doc! { "$group": { "_id": { "monitor": "$monitor", "day": "$day" } } };
+        let mut found = self.remote.aggregate(CHUNKS, vec![doc! { "$match": over }, group])?;
+        found.retain(|one| one.get_document("_id").is_ok());
+        let all = found.len();
+        for (done, one) in found.iter().enumerate() {
+            let Ok(id) = one.get_document("_id") else { continue };
+            let (Ok(monitor), Ok(day)) = (id.get_str("monitor"), id.get_datetime("day")) else { continue };
+            self.compact_day(monitor, micros(*day).div_euclid(MICROS_A_DAY))?;
+            if (done + 1) % 1000 == 0 {
+                tracing::info!("rolling up in MongoDB: {} of {all} days of monitors", done + 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn compact_day(&self, monitor: &str, day: i64) -> Result<(), StoreError> {
+        let start = day * MICROS_A_DAY;
+        let of_the_day = doc! { "monitor": monitor, "day": date(start) };
+        let documents = self.remote.find(CHUNKS, of_the_day, doc! { "span": 1, "_id": 1 })?;
+        let hours: Vec<Bson> = documents
+            .iter()
+            .filter(|one| one.get_str("span").is_ok_and(|span| span == "hour"))
+            .filter_map(|one| one.get("_id").cloned())
+            .collect();
+        let mut by_spool: BTreeMap<String, Gathering> = BTreeMap::new();
+        for document in documents {
+            let id = document.get("_id").cloned();
+            // One that is damaged must not take the others with it.
+            let read = documents::read_chunk(document).and_then(|chunk| {
+                let gathering = by_spool.entry(chunk.spool.clone()).or_default();
+                chunk.gather(start..start + MICROS_A_DAY, gathering)
+            });
+            if let Err(error) = read {
+                tracing::error!("{error}; it is left out of the rollups, and {id:?} is left as it is");
+            }
+        }
+        let mut made: Vec<Document> = Vec::new();
+        // Processes of one location are one source.
+        let mut all = Gathering::default();
+        for (spool, gathering) in by_spool {
+            for probe in gathering.probes() {
+                made.extend(documents::chunks(&probe, Span::Day(start), &spool)?);
+                let series = |number: u32| probe.series.get(&number).cloned().unwrap_or_default();
+                let evidence = |number: u32| probe.evidence.get(&number).cloned().unwrap_or_default();
+                let source = (probe.probe.as_str(), probe.location.as_str(), "");
+                all.add(probe.monitor, source, probe.columns.clone(), series, evidence);
+            }
+        }
+        let Ok(id) = monitor.parse::<MonitorId>() else { return Ok(()) };
+        let mut by_tier: BTreeMap<Tier, Vec<Document>> = BTreeMap::new();
+        for probe in all.probes() {
+            let rolled: Vec<NamedRollup> = probe
+                .columns
+                .values
+                .iter()
+                .filter_map(|(number, values)| {
+                    let name = probe.series.get(number)?;
+                    Some((name.clone(), roll(&probe.columns.times, values, name.sketch)))
+                })
+                .collect();
+            for tier in Tier::ALL {
+                let source = (probe.probe.as_str(), probe.location.as_str());
+                by_tier.entry(tier).or_default().extend(documents::rollups(id, source, day, tier, &rolled));
+            }
+        }
+        for (tier, documents) in by_tier {
+            self.remote.put_all(rollups(tier), documents, || self.confirm())?;
+        }
+        self.remote.put_all(CHUNKS, made, || self.confirm())?;
+        self.confirm()?;
+        self.remote.delete(CHUNKS, doc! { "_id": { "$in": hours } })
+    }
+}

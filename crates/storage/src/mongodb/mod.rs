@@ -1,0 +1,321 @@
+//! The store in MongoDB, with a local spool before it.
+//!
+//! The spool is an embedded store in a folder. It takes every write first, so that checks, statuses and the live page go
+//! on while MongoDB is away, and keeps a copy of the definitions and of the main record. [`link`] is the thread that sends
+//! what is new: transitions at once, checks as documents of an hour (`send`), which it makes documents of a day and
+//! rollups of when the day is over (`compact`). `lease` lets one process write at a time, `schema` has the collections,
+//! `documents` what is in them, `read` answers from both.
+
+mod compact;
+mod documents;
+mod lease;
+mod link;
+mod read;
+mod remote;
+mod schema;
+mod send;
+mod state;
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use wise_core::{CheckRecord, ManagedBy, MonitorDefinition, MonitorId, Timestamp, Transition};
+
+use crate::error::StoreError;
+use crate::ports::{DefinitionStore, HistoryStore, LastState, MainRecord, StateChanges};
+use crate::query::{Answer, QueryPlan, ResultQuery, SeriesPieces, StoredResult, answer};
+use crate::retention::Retention;
+use crate::sqlite::{SqliteOptions, SqliteStore};
+
+use lease::Operation;
+use link::{Link, Wake};
+pub use state::RemoteState;
+
+/// How long things take at most.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// A call to the server.
+    pub patience: Duration,
+    /// Between two signs of life of the process that may write.
+    pub beat: Duration,
+    /// Without a sign of life for so long, it counts as dead.
+    pub expiry: Duration,
+    /// Between two rounds of sending checks.
+    pub send: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(10),
+            beat: Duration::from_secs(3),
+            expiry: Duration::from_secs(15),
+            send: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Options of the store in MongoDB.
+#[derive(Clone)]
+pub struct MongoOptions {
+    /// `mongodb://…`. May have a password.
+    pub url: String,
+    /// The spool. Its retention is how long it keeps what was sent; its cap is that of what was not.
+    pub spool: SqliteOptions,
+    /// How long MongoDB keeps history.
+    pub retention: Retention,
+    /// Name of this process, for others that wait.
+    pub name: String,
+    /// How long things take.
+    pub timing: Timing,
+}
+
+impl std::fmt::Debug for MongoOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MongoOptions").field("spool", &self.spool.folder).finish_non_exhaustive()
+    }
+}
+
+/// The store in MongoDB.
+#[derive(Debug)]
+pub struct MongoStore {
+    link: Arc<Link>,
+    wake: Sender<Wake>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl MongoStore {
+    /// Opens the spool and the store behind it. While another process has the store, `wait` is called again and again
+    /// with its name; it may take a while, and says with false that it is not worth waiting. With MongoDB away, what the
+    /// spool has is taken.
+    ///
+    /// # Errors
+    /// The spool cannot be used, or belongs to another store; MongoDB refuses the login or its data is too new; or the
+    /// wait was given up.
+    pub fn open(
+        options: MongoOptions,
+        now: Timestamp,
+        wait: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Self, StoreError> {
+        let (wake, woken) = crossbeam_channel::bounded(64);
+        let link = Arc::new(Link::open(options, now, wait)?);
+        let running = link.clone();
+        let thread = std::thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(move || running.run(&woken))
+            .map_err(|error| StoreError::Server { reason: format!("its thread cannot be made: {error}") })?;
+        Ok(Self { link, wake, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// How the connection fares.
+    pub fn state(&self) -> Arc<RemoteState> {
+        self.link.state.clone()
+    }
+
+    /// Sends everything there is, and rolls up the days that are over, as far as it goes.
+    ///
+    /// # Errors
+    /// MongoDB is away, or the right to write is lost.
+    pub fn send_all(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.link.send_all(now)
+    }
+
+    /// The collections as MongoDB has them, as the tables of docs/storage.md.
+    ///
+    /// # Errors
+    /// MongoDB is away.
+    pub fn describe(&self) -> Result<String, StoreError> {
+        schema::describe(&self.link.remote)
+    }
+
+    /// Runs an aggregation, given as JSON, as a person would with MongoDB's own tools; answers one JSON text a document.
+    ///
+    /// # Errors
+    /// MongoDB is away, or refuses it.
+    pub fn aggregate(&self, collection: &str, stages: &serde_json::Value) -> Result<Vec<String>, StoreError> {
+        let refused = |error: &dyn std::fmt::Display| StoreError::Server { reason: error.to_string() };
+        let stages: Vec<mongodb::bson::Document> = stages
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|stage| mongodb::bson::serialize_to_document(stage).map_err(|error| refused(&error)))
+            .collect::<Result<_, _>>()?;
+        let found = self.link.remote.aggregate(collection, stages)?;
+        Ok(found.into_iter().map(|document| mongodb::bson::Bson::from(document).to_string()).collect())
+    }
+
+    /// Sends what is left if MongoDB is there, and gives the right to write back. Blocks.
+    pub fn close(&self) {
+        // A thread that has ended already has nothing left.
+        self.wake.send(Wake::Close).ok();
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that sends to MongoDB ended in a panic");
+        }
+    }
+
+    fn near(&self) -> &SqliteStore {
+        &self.link.near
+    }
+
+    /// Something is to be sent. A full queue means that the thread has been woken already.
+    fn wake(&self) {
+        self.wake.try_send(Wake::News).ok();
+    }
+
+    /// Whether the definition may be kept here until MongoDB is there: a file can be read again, a promise cannot.
+    fn can_wait(definition: &MonitorDefinition, error: &StoreError) -> bool {
+        matches!(error, StoreError::Away { .. }) && matches!(definition.managed_by, ManagedBy::File(_))
+    }
+
+    fn store_definition(
+        &self,
+        definition: &MonitorDefinition,
+        expected: Option<u64>,
+    ) -> Result<(), StoreError> {
+        let mut right = self.link.right();
+        self.near().would_store(definition, expected)?;
+        let sent = self.link.commit(&mut right, None, |lease| {
+            Ok(vec![Operation::Monitor(documents::monitor(definition, lease.changes + 1)?)])
+        });
+        match sent {
+            Ok(()) => {}
+            Err(error) if Self::can_wait(definition, &error) => self.link.keep_definitions()?,
+            Err(error) => return Err(error),
+        }
+        match expected {
+            None => self.near().insert_monitor(definition)?,
+            Some(expected) => self.near().update_monitor(definition, expected)?,
+        }
+        self.link.note_changes(&right)
+    }
+}
+
+impl Drop for MongoStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl DefinitionStore for MongoStore {
+    fn monitors(&self) -> Result<Vec<MonitorDefinition>, StoreError> {
+        self.near().monitors()
+    }
+
+    fn insert_monitor(&self, definition: &MonitorDefinition) -> Result<(), StoreError> {
+        self.store_definition(definition, None)
+    }
+
+    fn update_monitor(&self, definition: &MonitorDefinition, expected: u64) -> Result<(), StoreError> {
+        self.store_definition(definition, Some(expected))
+    }
+
+    fn delete_monitor(&self, id: MonitorId) -> Result<(), StoreError> {
+        let mut right = self.link.right();
+        let definition = self.near().monitor(id)?.ok_or(StoreError::NotFound)?;
+        let sent = self.link.commit(&mut right, None, |lease| {
+            let tombstone = documents::tombstone(id, lease.changes + 1);
+            Ok(vec![Operation::Monitor(tombstone), Operation::Forget(id.to_string())])
+        });
+        match sent {
+            Ok(()) => {}
+            Err(error) if Self::can_wait(&definition, &error) => self.link.keep_definitions()?,
+            Err(error) => return Err(error),
+        }
+        self.near().delete_monitor(id)?;
+        self.link.note_changes(&right)
+    }
+
+    fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
+        self.near().meta(key)
+    }
+
+    fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.near().set_meta(key, value)?;
+        if link::is_shared(key) {
+            self.link.unsent().metas.insert(key.to_owned(), value.to_owned());
+            self.wake();
+        }
+        Ok(())
+    }
+}
+
+impl MainRecord for MongoStore {
+    fn commit(&self, transitions: &[Transition]) -> Result<Vec<u64>, StoreError> {
+        let numbers = self.near().commit(transitions)?;
+        if !transitions.is_empty() {
+            self.wake();
+        }
+        Ok(numbers)
+    }
+
+    fn transitions_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, Transition)>, StoreError> {
+        self.near().transitions_after(after, limit)
+    }
+
+    fn transitions_of(
+        &self,
+        monitor: MonitorId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, Transition)>, StoreError> {
+        self.near().transitions_of(monitor, before, limit)
+    }
+
+    fn states(&self, monitor: Option<MonitorId>, from: Timestamp) -> Result<StateChanges, StoreError> {
+        self.near().states(monitor, from)
+    }
+
+    fn last_states(&self) -> Result<HashMap<MonitorId, LastState>, StoreError> {
+        self.near().last_states()
+    }
+
+    fn cursor(&self, consumer: &str) -> Result<u64, StoreError> {
+        self.near().cursor(consumer)
+    }
+
+    fn advance_cursor(&self, consumer: &str, sequence: u64) -> Result<(), StoreError> {
+        self.near().advance_cursor(consumer, sequence)?;
+        self.link.unsent().cursors.insert(consumer.to_owned());
+        Ok(())
+    }
+}
+
+impl HistoryStore for MongoStore {
+    fn append(&self, records: &[CheckRecord]) -> Result<(), StoreError> {
+        self.link.note_checks(records)?;
+        self.near().append(records)
+    }
+
+    fn tend(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.link.now.store(now.as_micros(), Ordering::Relaxed);
+        self.near().tend(now)
+    }
+
+    fn answer(&self, plan: &QueryPlan) -> Result<Answer, StoreError> {
+        answer(plan, |monitor| self.link.read(monitor, plan))
+    }
+
+    fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
+        let series = self.link.read(monitor, plan)?;
+        let fits = |one: &SeriesPieces| plan.matchers.iter().all(|matcher| matcher.fits(&one.labels));
+        Ok(series.into_iter().filter(fits).collect())
+    }
+
+    fn refused_readings(&self) -> u64 {
+        self.near().refused_readings()
+    }
+
+    fn results(&self, query: &ResultQuery) -> Result<Vec<StoredResult>, StoreError> {
+        self.link.results(query)
+    }
+
+    fn last_checks(&self) -> Result<HashMap<MonitorId, HashMap<String, Timestamp>>, StoreError> {
+        self.link.last_checks()
+    }
+}

@@ -1,0 +1,302 @@
+//! The connection: every call has a deadline, and every error says whether the server was away or has refused.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::error::{Error, ErrorKind};
+use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
+use mongodb::{Client, Collection, Database};
+use tokio::runtime::Runtime;
+
+use crate::error::StoreError;
+
+/// Database where the URL names none.
+pub(super) const DATABASE: &str = "wise_monitoring";
+/// Bytes of one command at most; the server takes 16 MB.
+const COMMAND_BYTES: usize = 8 << 20;
+/// Writes of one command at most: a slow server must answer before the deadline.
+const COMMAND_WRITES: usize = 250;
+/// Connections at most.
+const POOL: u32 = 8;
+/// The server's code for a key that is taken.
+const DUPLICATE_KEY: i32 = 11_000;
+
+/// A MongoDB database.
+pub(super) struct Remote {
+    // Taken when dropped: a runtime may not be dropped where others run.
+    runtime: Option<Runtime>,
+    url: String,
+    database: Mutex<Option<Database>>,
+    patience: Duration,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL may have a password.
+        f.debug_struct("Remote").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A write that the server refused; others of the same command were made.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub code: i32,
+    pub message: String,
+}
+
+impl Refused {
+    /// Whether the document is there already.
+    pub(super) fn is_there(&self) -> bool {
+        self.code == DUPLICATE_KEY && self.message.contains("_id")
+    }
+}
+
+impl Remote {
+    /// For a URL. Nothing is connected yet. A call takes as long as `patience` at most.
+    pub(super) fn new(url: &str, patience: Duration) -> Result<Self, StoreError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("mongodb")
+            .enable_all()
+            .build()
+            .map_err(|error| StoreError::Server { reason: format!("its thread cannot be made: {error}") })?;
+        Ok(Self { runtime: Some(runtime), url: url.to_owned(), database: Mutex::default(), patience })
+    }
+
+    /// Runs a call. Blocks.
+    pub(super) fn run<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
+        let Some(runtime) = &self.runtime else {
+            return Err(StoreError::Away { reason: "it is being closed".to_owned() });
+        };
+        // The driver itself waits for ever for an answer on a connection that is half open.
+        match runtime.block_on(async { tokio::time::timeout(self.patience, call).await }) {
+            Ok(done) => done.map_err(|error| explain(&error)),
+            Err(_) => {
+                let reason = format!("no answer within {} s", self.patience.as_secs_f32());
+                Err(StoreError::Away { reason })
+            }
+        }
+    }
+
+    /// The database. The first call looks up the URL's name.
+    pub(super) fn database(&self) -> Result<Database, StoreError> {
+        if let Some(known) = self.database.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Ok(known);
+        }
+        let made = self.run(async {
+            let mut options = ClientOptions::parse(&self.url).await?;
+            options.app_name.get_or_insert_with(|| "wise-monitoring".to_owned());
+            options.max_pool_size.get_or_insert(POOL);
+            options.connect_timeout = Some(self.patience / 2);
+            options.server_selection_timeout = Some(self.patience / 2);
+            options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+            let mut concern = WriteConcern::default();
+            concern.w = Some(Acknowledgment::Majority);
+            concern.w_timeout = Some(self.patience / 2);
+            options.write_concern = Some(concern);
+            let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
+            Ok(Client::with_options(options)?.database(&name))
+        });
+        let made = made.map_err(|error| match error {
+            // The driver may quote what it was given.
+            StoreError::Server { reason } if self.url.contains('@') && !reason.contains("TLS") => {
+                StoreError::Server {
+                    reason: "storage.url is no MongoDB URL that can be used: write mongodb://USER:PASSWORD@HOST:PORT/DATABASE, \
+                             with the signs :/?#[]@% of name and password as %XX"
+                        .to_owned(),
+                }
+            }
+            other => other,
+        })?;
+        *self.database.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
+        Ok(made)
+    }
+
+    pub(super) fn collection(&self, name: &str) -> Result<Collection<Document>, StoreError> {
+        Ok(self.database()?.collection(name))
+    }
+
+    /// Runs a command.
+    pub(super) fn command(&self, command: Document) -> Result<Document, StoreError> {
+        let database = self.database()?;
+        self.run(async { database.run_command(command).await })
+    }
+
+    /// Hands over every document that fits. `wanted` may leave fields out.
+    pub(super) fn each(
+        &self,
+        collection: &str,
+        filter: Document,
+        (sort, wanted): (Document, Option<Document>),
+        mut take: impl FnMut(Document) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let collection = self.collection(collection)?;
+        let find = collection.find(filter).sort(sort).batch_size(500);
+        let find = match wanted {
+            Some(wanted) => find.projection(wanted),
+            None => find,
+        };
+        let mut cursor = self.run(async { find.await })?;
+        while self.run(cursor.advance())? {
+            take(cursor.deserialize_current().map_err(|error| explain(&error))?)?;
+        }
+        Ok(())
+    }
+
+    /// Every document that fits.
+    pub(super) fn find(
+        &self,
+        collection: &str,
+        filter: Document,
+        sort: Document,
+    ) -> Result<Vec<Document>, StoreError> {
+        let mut found = Vec::new();
+        self.each(collection, filter, (sort, None), |document| {
+            found.push(document);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The answer of an aggregation.
+    pub(super) fn aggregate(
+        &self,
+        collection: &str,
+        stages: Vec<Document>,
+    ) -> Result<Vec<Document>, StoreError> {
+        let collection = self.collection(collection)?;
+        self.run(async {
+            let mut cursor = collection.aggregate(stages).await?;
+            let mut found = Vec::new();
+            while cursor.advance().await? {
+                found.push(cursor.deserialize_current()?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// Puts documents in the place of those with the same `_id`, in any order, in as few commands as fit. `pace` is called
+    /// before each command.
+    pub(super) fn put_all(
+        &self,
+        collection: &str,
+        documents: Vec<Document>,
+        mut pace: impl FnMut() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let (mut waiting, mut bytes) = (Vec::new(), 0);
+        for document in documents {
+            let size = mongodb::bson::serialize_to_vec(&document).map_or(0, |bytes| bytes.len());
+            if !waiting.is_empty() && (bytes + size > COMMAND_BYTES || waiting.len() >= COMMAND_WRITES) {
+                pace()?;
+                self.put(collection, std::mem::take(&mut waiting))?;
+                bytes = 0;
+            }
+            bytes += size;
+            let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+            waiting.push(doc! { "q": { "_id": id }, "u": document, "upsert": true });
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        pace()?;
+        self.put(collection, waiting)
+    }
+
+    fn put(&self, collection: &str, updates: Vec<Document>) -> Result<(), StoreError> {
+        match self.update(collection, updates)?.first() {
+            None => Ok(()),
+            Some(Refused { message, .. }) => {
+                Err(StoreError::Server { reason: format!("{collection}: {message}") })
+            }
+        }
+    }
+
+    /// Makes updates, `{q, u, upsert}` each, in any order; answers those that were refused.
+    pub(super) fn update(
+        &self,
+        collection: &str,
+        updates: Vec<Document>,
+    ) -> Result<Vec<Refused>, StoreError> {
+        self.write(doc! { "update": collection, "updates": updates, "ordered": false })
+    }
+
+    /// The same, one after the other, up to the first that is refused.
+    pub(super) fn update_in_order(
+        &self,
+        collection: &str,
+        updates: Vec<Document>,
+    ) -> Result<Vec<Refused>, StoreError> {
+        self.write(doc! { "update": collection, "updates": updates, "ordered": true })
+    }
+
+    /// Adds documents, in any order; answers those that were refused.
+    pub(super) fn insert(
+        &self,
+        collection: &str,
+        documents: Vec<Document>,
+    ) -> Result<Vec<Refused>, StoreError> {
+        self.write(doc! { "insert": collection, "documents": documents, "ordered": false })
+    }
+
+    /// Removes what fits.
+    pub(super) fn delete(&self, collection: &str, filter: Document) -> Result<(), StoreError> {
+        self.write(doc! { "delete": collection, "deletes": [{ "q": filter, "limit": 0 }] }).map(drop)
+    }
+
+    fn write(&self, mut command: Document) -> Result<Vec<Refused>, StoreError> {
+        let timeout = i64::try_from(self.patience.as_millis() / 2).unwrap_or(5000);
+        command.insert("writeConcern", doc! { "w": "majority", "wtimeout": timeout });
+        let answer = self.command(command)?;
+        if let Ok(trouble) = answer.get_document("writeConcernError") {
+            let reason = trouble.get_str("errmsg").unwrap_or("a majority did not write").to_owned();
+            return Err(StoreError::Away { reason });
+        }
+        let errors = answer.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
+        let refused = errors.iter().filter_map(Bson::as_document).map(|error| Refused {
+            code: error.get_i32("code").unwrap_or(0),
+            message: error.get_str("errmsg").unwrap_or_default().to_owned(),
+        });
+        Ok(refused.collect())
+    }
+}
+
+/// Whether the server was away, or has refused.
+fn explain(error: &Error) -> StoreError {
+    let away = |reason: String| StoreError::Away { reason };
+    match &*error.kind {
+        ErrorKind::Io(error) => away(error.to_string()),
+        ErrorKind::ServerSelection { .. } => {
+            away("no server of it can be reached, or none is primary".to_owned())
+        }
+        ErrorKind::DnsResolve { .. } => away("its name cannot be looked up".to_owned()),
+        ErrorKind::ConnectionPoolCleared { .. } => away("its connections were cut".to_owned()),
+        ErrorKind::Shutdown => away("it is being closed".to_owned()),
+        ErrorKind::Authentication { .. } => StoreError::Server {
+            reason: "it refuses the login: check user, password and authSource of storage.url".to_owned(),
+        },
+        ErrorKind::Command(command) if command.code == 18 || command.code == 13 => StoreError::Server {
+            reason: format!("it refuses the login or the right to do this ({})", command.code_name),
+        },
+        // Not primary, stepped down, shutting down: the codes that drivers take for a reason to try again.
+        ErrorKind::Command(command)
+            if matches!(command.code, 91 | 189 | 10107 | 11600 | 11602 | 13435 | 13436) =>
+        {
+            away(command.message.clone())
+        }
+        ErrorKind::Command(command) => StoreError::Server { reason: command.message.clone() },
+        ErrorKind::InvalidTlsConfig { message, .. } => {
+            StoreError::Server { reason: format!("TLS: {message}") }
+        }
+        other => StoreError::Server { reason: other.to_string() },
+    }
+}

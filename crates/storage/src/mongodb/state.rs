@@ -1,0 +1,110 @@
+//! How the connection to MongoDB fares, for those who watch over it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::error::StoreError;
+
+/// How the connection to MongoDB fares.
+#[derive(Debug)]
+pub struct RemoteState {
+    is_connected: AtomicBool,
+    trouble: Mutex<Option<String>>,
+    unsent: AtomicU64,
+    given_up: AtomicU64,
+    lost: watch::Sender<Option<String>>,
+}
+
+impl Default for RemoteState {
+    fn default() -> Self {
+        Self {
+            is_connected: AtomicBool::new(true),
+            trouble: Mutex::default(),
+            unsent: AtomicU64::new(0),
+            given_up: AtomicU64::new(0),
+            lost: watch::Sender::new(None),
+        }
+    }
+}
+
+impl RemoteState {
+    /// Whether the last call was answered.
+    pub fn is_connected(&self) -> bool {
+        self.is_connected.load(Ordering::Relaxed)
+    }
+
+    /// What is wrong, `None` when all is well.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Hours of a monitor's checks that are not sent yet, those that are not over among them.
+    pub fn unsent(&self) -> u64 {
+        self.unsent.load(Ordering::Relaxed)
+    }
+
+    /// Days of checks that were given up unsent, because the spool may not grow.
+    pub fn given_up(&self) -> u64 {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Gets the name of the process that has taken the store over, or why it has to be opened again. This one writes
+    /// nothing more.
+    pub fn lost(&self) -> watch::Receiver<Option<String>> {
+        self.lost.subscribe()
+    }
+
+    /// Why nothing can be written without the right to.
+    pub(super) fn no_right(&self) -> StoreError {
+        if let Some(by) = &*self.lost.borrow() {
+            return StoreError::Superseded { by: by.clone() };
+        }
+        let trouble = self.trouble();
+        StoreError::Away { reason: trouble.unwrap_or_else(|| "it has not been reached yet".to_owned()) }
+    }
+
+    pub(super) fn set_unsent(&self, count: usize) {
+        self.unsent.store(count as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_given_up(&self, days: u64) {
+        self.given_up.store(days, Ordering::Relaxed);
+    }
+
+    /// Notes how a call went.
+    pub(super) fn note(&self, outcome: &Result<(), StoreError>) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Ok(()) => {
+                if !self.is_connected.swap(true, Ordering::Relaxed) {
+                    tracing::info!("MongoDB is there again; what has waited is being sent");
+                }
+                *trouble = None;
+            }
+            Err(StoreError::Superseded { by }) => {
+                *trouble = Some(StoreError::Superseded { by: by.clone() }.to_string());
+                if self.lost.borrow().is_none() {
+                    self.lost.send_replace(Some(by.clone()));
+                }
+            }
+            Err(error) => {
+                let text = error.to_string();
+                self.is_connected.store(false, Ordering::Relaxed);
+                // Once for each trouble, not once a second.
+                if trouble.as_deref() != Some(text.as_str()) {
+                    tracing::error!(
+                        "{text}; checks and notifications go on, and what is to be sent waits in the spool"
+                    );
+                    *trouble = Some(text);
+                }
+            }
+        }
+    }
+
+    /// Whether the store was lost to another process.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.borrow().is_some()
+    }
+}
