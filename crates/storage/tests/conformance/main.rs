@@ -2,6 +2,7 @@
 
 mod definitions;
 mod history;
+mod mongodb;
 mod record;
 
 use std::path::Path;
@@ -93,18 +94,22 @@ impl InMongo {
         Self { server: server.clone(), database, spool, moves }
     }
 
+    fn options(&self, spool: &Path) -> MongoOptions {
+        MongoOptions {
+            url: format!("{}/{}", self.server.url(), self.database),
+            spool: embedded(spool),
+            retention: Retention::default(),
+            name: "w1".to_owned(),
+            timing: Timing::default(),
+        }
+    }
+
     fn store(&self, now: Timestamp) -> MongoStore {
         let mut spool = self.spool.lock().expect("nobody has failed");
         if self.moves {
             *spool = tempfile::tempdir().expect("a folder");
         }
-        let options = MongoOptions {
-            url: format!("{}/{}", self.server.url(), self.database),
-            spool: embedded(spool.path()),
-            retention: Retention::default(),
-            name: "w1".to_owned(),
-            timing: Timing::default(),
-        };
+        let options = self.options(spool.path());
         MongoStore::open(options, now, &mut |holder| panic!("{holder} has not given the store back"))
             .expect("the store opens")
     }
