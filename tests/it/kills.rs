@@ -1,13 +1,14 @@
 //! The server is killed at any moment, under load, and comes back with everything that was acknowledged.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use wise_e2e::{Nginx, Server};
+use wise_e2e::{Builder, KEY, Mongo, Nginx, Server};
 
 /// Rounds; `cargo xtask soak` asks for more.
 fn rounds() -> u64 {
@@ -66,9 +67,37 @@ fn results(server: &Server, id: &str) -> Vec<String> {
 #[test]
 fn whatever_was_acknowledged_survives_kill_9() {
     let folder = tempfile::tempdir().unwrap();
+    let server = kill_again_and_again(&|| Builder::new(folder.path()));
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn whatever_was_acknowledged_survives_kill_9_in_mongodb() {
+    for program in Mongo::programs() {
+        let mongo = Mongo::start(&program, &[]);
+        let url = format!("{}/kills", mongo.url());
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let start =
+            |folder: &Path| Builder::new(folder).env("WISE_STORAGE__URL", &url).env("WISE_SECRET_KEY", KEY);
+        let server = kill_again_and_again(&|| start(folder.path()));
+        let path = "/api/v1/monitors?q=watched";
+        let watched = server.get(path)["items"][0]["id"].as_str().unwrap().to_owned();
+        let seen = results(&server, &watched);
+        assert_eq!(server.stop(), Some(0));
+        // All of it is in MongoDB: another machine, which has nothing, finds it there.
+        let server = start(elsewhere.path()).start();
+        assert_eq!(server.get(path)["items"][0]["id"], watched.as_str());
+        let found = results(&server, &watched);
+        let lost: Vec<_> = seen.iter().filter(|time| !found.contains(time)).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+        assert_eq!(server.stop(), Some(0));
+    }
+}
+
+fn kill_again_and_again(start: &dyn Fn() -> Builder) -> Server {
     let nginx = Nginx::start();
     let acknowledged = Acknowledged::default();
-    let mut server = Server::start(folder.path());
+    let mut server = start().start();
     let watched = server.add(
         &json!({"name": "watched", "kind": "website", "interval": "1s", "settings": {"url": nginx.url()}}),
     );
@@ -89,7 +118,7 @@ fn whatever_was_acknowledged_survives_kill_9() {
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap();
 
-        server = Server::start(folder.path());
+        server = start().start();
         assert!(!server.log().contains("damaged"), "seed {seed}, round {round}: {}", server.log());
         let mut there = BTreeMap::new();
         let mut cursor = String::new();
@@ -127,5 +156,5 @@ fn whatever_was_acknowledged_survives_kill_9() {
         }
         acknowledged.lock().unwrap().clear();
     }
-    assert_eq!(server.stop(), Some(0));
+    server
 }

@@ -9,6 +9,7 @@ mod exposition;
 mod isolation;
 mod kills;
 mod lifecycle;
+mod mongodb;
 mod own_trouble;
 mod reports;
 mod secrets;

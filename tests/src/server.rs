@@ -37,6 +37,19 @@ impl Builder {
         self
     }
 
+    /// Starts it, and waits for nothing; its output and its log are in files of its folder.
+    ///
+    /// # Panics
+    /// There is no binary.
+    pub fn spawn(mut self) -> Child {
+        let file = |name: &str| {
+            let path = self.folder.join(name);
+            std::fs::File::options().create(true).append(true).open(path).expect("a file")
+        };
+        let (out, log) = (file("server.out"), file("server.log"));
+        self.command.stdout(out).stderr(log).spawn().expect("the binary starts: is it built?")
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Panics

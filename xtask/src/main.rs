@@ -17,7 +17,7 @@ cargo xtask COMMAND
   run                 get what is missing, build, and start on 127.0.0.1:8080
   test [GROUP…]       get what is missing, and run all tests, or those of the groups named
   ci                  what CI runs: format, lints, generated files, licences, tests, the README's commands
-  soak                kill the server 50 times under load, and look for what is lost
+  soak                kill the server 50 times under load on each store, and look for what is lost
   bench [N…]          measure the dist binary with N website monitors at 1 s (default 1000 4000)
   bench monitors      measure the other kinds beside Debian's exporters
   bench store [N [D]] measure disk, writes and queries of history: N monitors, D days

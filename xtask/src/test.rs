@@ -94,7 +94,22 @@ pub(crate) fn soak() -> anyhow::Result<()> {
         "cargo",
         &["test", "--locked", "-p", "wise-e2e", "--test", "it", "--", "kills", "--nocapture"],
     )
-    .env("WISE_KILL_ROUNDS", "50"))
+    .env("WISE_KILL_ROUNDS", "50"))?;
+    run(command(
+        "cargo",
+        &[
+            "test",
+            "--locked",
+            "-p",
+            "wise-storage",
+            "--test",
+            "conformance",
+            "--",
+            "ten_minutes",
+            "--nocapture",
+        ],
+    )
+    .env("WISE_OUTAGE_SECONDS", "600"))
 }
 
 fn e2e() -> anyhow::Result<()> {

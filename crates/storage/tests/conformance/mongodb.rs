@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use wise_core::{ManagedBy, Status, Transition};
 use wise_storage::ports::{DefinitionStore, HistoryStore, MainRecord};
 use wise_storage::{Aggregate, MongoOptions, MongoStore, QueryPlan, ResultQuery, StoreError, Timing};
@@ -125,8 +126,8 @@ fn ten_minutes_without_the_server_at_a_thousand_checks_a_second_lose_nothing() {
         }
         drop(store);
         let store = open(options(&server, spool.path(), "a"));
-        server.start_again();
         let begun = Instant::now();
+        server.start_again();
         until("it is there again", || store.send_all(at(7200)));
         eprintln!("{} checks were sent in {:?}", 1000 * seconds, begun.elapsed());
         drop(store);
