@@ -156,3 +156,51 @@ fn another_key_is_refused() {
         assert!(log.contains("sealed with another key") && !log.contains(&other), "{log}");
     }
 }
+
+#[test]
+fn everything_moves_to_it_and_back_by_one_command() {
+    for program in Mongo::programs() {
+        let mongo = Mongo::start(&program, &[]);
+        let nginx = Nginx::start();
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("{}/moved", mongo.url());
+        let run = |arguments: &[&str]| {
+            let mut command = std::process::Command::new(wise_e2e::binary());
+            let output = command.current_dir(folder.path()).args(arguments).output().unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            (output.status.success(), String::from_utf8(said).unwrap())
+        };
+        let server = Server::start(folder.path());
+        let id = server.add(&json!({"name": "shop", "kind": "website", "interval": "1s", "settings": {
+            "url": nginx.url(), "auth": {"type": "bearer", "token": "tok-123456"}
+        }}));
+        server.wait_for_status(&id, "healthy");
+        let (done, said) = run(&["migrate", "--to", &url]);
+        assert!(!done && said.contains("in use by another process"), "{said}");
+        let transitions = server.get(&format!("/api/v1/monitors/{id}/transitions"))["items"].clone();
+        assert_eq!(server.stop(), Some(0));
+        let (done, said) = run(&["migrate", "--from", "sqlite://./nothing", "--to", &url]);
+        assert!(!done && said.contains("there is no store in ./nothing"), "{said}");
+        let (done, said) = run(&["migrate", "--to", &url]);
+        assert!(done && said.contains("2 monitors") && said.contains("secret.key"), "{said}");
+        assert!(!said.contains("tok-123456"));
+
+        let server = Builder::new(folder.path()).env("WISE_STORAGE__URL", &url).start();
+        let there = server.wait_for_status(&id, "healthy");
+        assert_eq!((&there["name"], &there["problem"]), (&json!("shop"), &json!(null)), "{there}");
+        let found = server.get(&format!("/api/v1/monitors/{id}/transitions"))["items"].to_string();
+        for one in transitions.as_array().unwrap() {
+            assert!(found.contains(one["time"].as_str().unwrap()), "{one} is not in {found}");
+        }
+        let (done, said) = run(&["migrate", "--from", &url, "--to", "sqlite://./back"]);
+        assert!(!done && said.contains("runs on it: stop it first"), "{said}");
+        assert_eq!(server.stop(), Some(0));
+        let (done, said) = run(&["migrate", "--from", &url, "--to", "sqlite://./back"]);
+        assert!(done, "{said}");
+        let server = Builder::new(folder.path()).env("WISE_STORAGE__URL", "sqlite://./back").start();
+        let back = server.wait_for_status(&id, "healthy");
+        assert_eq!(back["name"], "shop");
+        assert_eq!(server.stop(), Some(0));
+        assert!(!folder.path().join("data/spool.migration-to").exists());
+    }
+}

@@ -57,6 +57,15 @@ pub(crate) enum Command {
     },
     /// Read every file of the store and say which are damaged; a server may run meanwhile
     CheckStore,
+    /// Move everything to another store; no server may run on either. Cut off, it goes on where it stopped
+    Migrate {
+        /// The store to read: sqlite://FOLDER or mongodb://… [default: storage.url of the settings]
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+        /// The store to write, which must be empty
+        #[arg(long, value_name = "URL")]
+        to: String,
+    },
     /// Print a document made from the code
     #[command(hide = true)]
     Generate {

@@ -8,6 +8,7 @@
 mod columns;
 mod error;
 mod incidents;
+mod migrate;
 mod mongodb;
 mod overview;
 pub mod ports;
@@ -21,6 +22,7 @@ mod uptime;
 
 pub use error::StoreError;
 pub use incidents::{Incident, incidents};
+pub use migrate::Moved;
 pub use mongodb::{MongoOptions, MongoStore, RemoteState, Timing};
 pub use overview::{
     BEATS, BUCKET_SECONDS, Counts, LastReadings, Overview, OverviewDelta, OverviewItem, OverviewSnapshot,
@@ -36,3 +38,36 @@ pub use sqlite::{
     Copied, Progress, SqliteOptions, SqliteStore, backup, check_store, read_definitions, restore,
 };
 pub use uptime::{Maintenance, Uptime, UptimeState, uptime};
+
+/// A store that everything can be moved from, or to.
+#[derive(Debug)]
+pub enum Movable {
+    /// In a folder.
+    Sqlite(SqliteStore),
+    /// In MongoDB.
+    Mongo(MongoStore),
+}
+
+impl Movable {
+    fn store(&self) -> &dyn migrate::Movable {
+        match self {
+            Self::Sqlite(store) => store,
+            Self::Mongo(store) => store,
+        }
+    }
+}
+
+/// Moves everything from one store to another, which has to be empty or the target of the same migration, cut off.
+/// `tell` is called with what is being done.
+///
+/// # Errors
+/// A store cannot be read or written, or the target has monitors of its own. It can be called again, and goes on where it
+/// stopped.
+pub fn migrate(
+    from: &Movable,
+    to: &Movable,
+    now: wise_core::Timestamp,
+    mut tell: impl FnMut(&str),
+) -> Result<Moved, StoreError> {
+    migrate::migrate(from.store(), to.store(), now, &mut tell)
+}

@@ -4,6 +4,7 @@ mod check;
 mod check_config;
 mod export;
 mod generate;
+mod migrate;
 mod plugins;
 pub(crate) mod serve;
 mod store;
@@ -26,6 +27,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Backup { file } => store::backup(&file, &cli.sources, &environment),
         Command::Restore { file } => store::restore(&file, &cli.sources, &environment),
         Command::CheckStore => store::check(&cli.sources, &environment),
+        Command::Migrate { from, to } => migrate::run(from.as_deref(), &to, &cli.sources, &environment),
         Command::Export => export::run(&cli.sources, &environment),
         Command::Generate { what } => generate::run(&what),
     }

@@ -11,7 +11,7 @@ use wise_core::{MonitorId, Timestamp};
 use super::documents::{self, NamedRollup, Span, date, micros};
 use super::link::Link;
 use super::schema::{CHUNKS, rollups};
-use crate::columns::Gathering;
+use crate::columns::{Gathering, ProbeColumns};
 use crate::error::StoreError;
 use crate::rollup::{MICROS_A_DAY, Tier, roll};
 
@@ -61,35 +61,9 @@ impl Link {
                 tracing::error!("{error}; it is left out of the rollups, and {id:?} is left as it is");
             }
         }
-        let mut made: Vec<Document> = Vec::new();
-        // Processes of one location are one source.
-        let mut all = Gathering::default();
-        for (spool, gathering) in by_spool {
-            for probe in gathering.probes() {
-                made.extend(documents::chunks(&probe, Span::Day(start), &spool)?);
-                let series = |number: u32| probe.series.get(&number).cloned().unwrap_or_default();
-                let evidence = |number: u32| probe.evidence.get(&number).cloned().unwrap_or_default();
-                let source = (probe.probe.as_str(), probe.location.as_str(), "");
-                all.add(probe.monitor, source, probe.columns.clone(), series, evidence);
-            }
-        }
         let Ok(id) = monitor.parse::<MonitorId>() else { return Ok(()) };
-        let mut by_tier: BTreeMap<Tier, Vec<Document>> = BTreeMap::new();
-        for probe in all.probes() {
-            let rolled: Vec<NamedRollup> = probe
-                .columns
-                .values
-                .iter()
-                .filter_map(|(number, values)| {
-                    let name = probe.series.get(number)?;
-                    Some((name.clone(), roll(&probe.columns.times, values, name.sketch)))
-                })
-                .collect();
-            for tier in Tier::ALL {
-                let source = (probe.probe.as_str(), probe.location.as_str());
-                by_tier.entry(tier).or_default().extend(documents::rollups(id, source, day, tier, &rolled));
-            }
-        }
+        let by_spool = by_spool.into_iter().map(|(spool, gathering)| (spool, gathering.probes())).collect();
+        let (made, by_tier) = documents_of_day(id, day, by_spool)?;
         for (tier, documents) in by_tier {
             self.remote.put_all(rollups(tier), documents, || self.confirm())?;
         }
@@ -97,4 +71,41 @@ impl Link {
         self.confirm()?;
         self.remote.delete(CHUNKS, doc! { "_id": { "$in": hours } })
     }
+}
+
+/// The documents of a day that is over: its chunks, and its rollups by tier.
+pub(super) fn documents_of_day(
+    monitor: MonitorId,
+    day: i64,
+    by_spool: BTreeMap<String, Vec<ProbeColumns>>,
+) -> Result<(Vec<Document>, BTreeMap<Tier, Vec<Document>>), StoreError> {
+    let mut chunks = Vec::new();
+    // Processes of one location are one source.
+    let mut all = Gathering::default();
+    for (spool, probes) in by_spool {
+        for probe in probes {
+            chunks.extend(documents::chunks(&probe, Span::Day(day * MICROS_A_DAY), &spool)?);
+            let series = |number: u32| probe.series.get(&number).cloned().unwrap_or_default();
+            let evidence = |number: u32| probe.evidence.get(&number).cloned().unwrap_or_default();
+            let source = (probe.probe.as_str(), probe.location.as_str(), "");
+            all.add(probe.monitor, source, probe.columns.clone(), series, evidence);
+        }
+    }
+    let mut by_tier: BTreeMap<Tier, Vec<Document>> = BTreeMap::new();
+    for probe in all.probes() {
+        let rolled: Vec<NamedRollup> = probe
+            .columns
+            .values
+            .iter()
+            .filter_map(|(number, values)| {
+                let name = probe.series.get(number)?;
+                Some((name.clone(), roll(&probe.columns.times, values, name.sketch)))
+            })
+            .collect();
+        for tier in Tier::ALL {
+            let source = (probe.probe.as_str(), probe.location.as_str());
+            by_tier.entry(tier).or_default().extend(documents::rollups(monitor, source, day, tier, &rolled));
+        }
+    }
+    Ok((chunks, by_tier))
 }

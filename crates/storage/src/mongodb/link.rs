@@ -33,7 +33,7 @@ const CHANGES: &str = "mongodb_changes";
 /// Whether definitions were changed while MongoDB was away.
 const KEPT: &str = "mongodb_kept_definitions";
 /// The reader of transitions that sends them.
-const SENDER: &str = "mongodb";
+pub(super) const SENDER: &str = "mongodb";
 /// Transitions in one commit.
 const PAGE: usize = 200;
 /// How often somebody who waits looks for signs of life.

@@ -10,6 +10,7 @@ mod compact;
 mod documents;
 mod lease;
 mod link;
+mod movable;
 mod read;
 mod remote;
 mod schema;

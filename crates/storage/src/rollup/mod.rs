@@ -26,6 +26,17 @@ pub struct DayRollup {
 }
 
 impl DayRollup {
+    /// One that has a tier only, with a sketch for each bucket or none.
+    pub(crate) fn of_tier(tier: Tier, buckets: Vec<Bucket>, sketches: Vec<Sketch>) -> Self {
+        let mut made = Self { hour_sketches: sketches, ..Self::default() };
+        match tier {
+            Tier::FiveMinutes => made.five_minutes = buckets,
+            Tier::Hour => made.hours = buckets,
+            Tier::Day => made.day = buckets.into_iter().next(),
+        }
+        made
+    }
+
     /// The buckets of a tier.
     pub fn buckets(&self, tier: Tier) -> &[Bucket] {
         match tier {

@@ -439,7 +439,7 @@ impl Output {
 }
 
 /// Makes a new name last: it is in the folder, and not in the file.
-fn sync_folder(path: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     let Some(folder) = path.parent() else { return Ok(()) };
     std::fs::File::open(folder)
         .and_then(|folder| folder.sync_all())

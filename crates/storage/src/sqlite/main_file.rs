@@ -423,6 +423,22 @@ impl MainFile {
         transaction.commit().map_err(|e| self.wrap(e))
     }
 
+    /// Puts transitions in the place of those from `first` on. Numbers go on above `floor`.
+    pub(super) fn put_transitions(
+        &self,
+        first: u64,
+        all: &[(u64, Transition)],
+        floor: u64,
+    ) -> Result<(), StoreError> {
+        {
+            let connection = self.lock();
+            connection
+                .execute("DELETE FROM transition WHERE sequence >= ?1", [as_i64(first)])
+                .map_err(|e| self.wrap(e))?;
+        }
+        self.take_over_transitions(first.saturating_sub(1), all, floor)
+    }
+
     /// How far every consumer has come.
     pub(super) fn cursors(&self) -> Result<Vec<(String, u64)>, StoreError> {
         let connection = self.lock();

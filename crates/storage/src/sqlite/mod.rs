@@ -14,6 +14,7 @@ mod export;
 mod files;
 mod head;
 mod main_file;
+mod movable;
 mod open;
 mod pool;
 mod read;

@@ -49,6 +49,11 @@ pub(super) struct Wanted {
     pub sketches: bool,
 }
 
+impl Wanted {
+    /// Everything.
+    pub(super) const ALL: Self = Self { spread: true, extremes: true, ends: true, sketches: true };
+}
+
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Stored<'a> {
     format: u8,
@@ -176,10 +181,9 @@ pub(super) fn decode(
 
 /// Reads everything.
 pub(super) fn verify(blob: &[u8]) -> Result<(), String> {
-    let all = Wanted { spread: true, extremes: true, ends: true, sketches: true };
     let stored: Stored<'_> = postcard::from_bytes(blob).map_err(|error| error.to_string())?;
     let series: Vec<u32> = stored.series.iter().map(|one| one.series).collect();
-    decode(blob, &series, all, 0, Tier::FiveMinutes.width()).map(|_| ())
+    decode(blob, &series, Wanted::ALL, 0, Tier::FiveMinutes.width()).map(|_| ())
 }
 
 fn read_series(

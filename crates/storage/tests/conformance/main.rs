@@ -2,6 +2,7 @@
 
 mod definitions;
 mod history;
+mod migration;
 mod mongodb;
 mod record;
 

@@ -1,0 +1,157 @@
+//! The store in MongoDB as source and target of a migration.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mongodb::bson::{Document, doc};
+use wise_core::{MonitorDefinition, MonitorId, Timestamp, Transition};
+
+use super::compact::documents_of_day;
+use super::documents::{self, MICROS_AN_HOUR, Span, date, micros};
+use super::lease::Operation;
+use super::schema::{CHUNKS, RESULTS, SPOOLS, rollups};
+use super::{MongoStore, link};
+use crate::columns::{Gathering, ProbeColumns, SeriesName};
+use crate::error::StoreError;
+use crate::migrate::{Monitors, Movable, RolledDays, RolledProbe};
+use crate::rollup::{DayRollup, MICROS_A_DAY, Tier};
+
+/// The spool that checks of another store are said to come from.
+const SPOOL: &str = "migrated";
+/// Definitions in one commit.
+const PAGE: usize = 100;
+
+impl Movable for MongoStore {
+    fn small_things(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let all = self.link.near.all_meta()?;
+        Ok(all.into_iter().filter(|(key, _)| link::is_shared(key)).collect())
+    }
+
+    fn cursors(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let all = self.link.near.cursors()?;
+        Ok(all.into_iter().filter(|(consumer, _)| consumer != link::SENDER).collect())
+    }
+
+    fn sample_days(&self) -> Result<Vec<i64>, StoreError> {
+        // What is in the spool is sent first: then all is in one place.
+        self.link.send_all(Timestamp::default())?;
+        let days = self.link.remote.aggregate(CHUNKS, vec![doc! { "$group": { "_id": "$day" } }])?;
+        let day = |one: &Document| Some(micros(*one.get_datetime("_id").ok()?).div_euclid(MICROS_A_DAY));
+        let days: BTreeSet<i64> = days.iter().filter_map(day).collect();
+        Ok(days.into_iter().collect())
+    }
+
+    fn day_of(&self, monitor: MonitorId, day: i64) -> Result<Vec<ProbeColumns>, StoreError> {
+        let of_the_day = doc! { "monitor": monitor.to_string(), "day": date(day * MICROS_A_DAY) };
+        let mut gathering = Gathering::default();
+        self.link.remote.each(CHUNKS, of_the_day, (doc! { "span": 1, "_id": 1 }, None), |document| {
+            let range = day * MICROS_A_DAY..(day + 1) * MICROS_A_DAY;
+            documents::read_chunk(document)?.gather(range, &mut gathering)
+        })?;
+        Ok(gathering.probes())
+    }
+
+    fn rollups_of(
+        &self,
+        tier: Tier,
+        monitors: &[MonitorId],
+        without: &BTreeSet<i64>,
+    ) -> Result<RolledDays, StoreError> {
+        let mut found = RolledDays::new();
+        for monitor in monitors {
+            let of_it = doc! { "monitor": monitor.to_string() };
+            let mut by_probe: BTreeMap<(i64, String, String), Vec<(SeriesName, DayRollup)>> = BTreeMap::new();
+            self.link.remote.each(rollups(tier), of_it, (doc! { "day": 1 }, None), |document| {
+                let text = |field: &str| document.get_str(field).unwrap_or_default().to_owned();
+                let (metric, probe, location) = (text("metric"), text("probe"), text("location"));
+                let (day, series) = documents::read_rollups(document)?;
+                if without.contains(&day) {
+                    return Ok(());
+                }
+                let all = by_probe.entry((day, probe, location)).or_default();
+                for (labels, (buckets, sketches)) in series {
+                    let sketch = !sketches.is_empty();
+                    let name = SeriesName { metric: metric.clone(), labels, resolution: None, sketch };
+                    all.push((name, DayRollup::of_tier(tier, buckets, sketches)));
+                }
+                Ok(())
+            })?;
+            for ((day, probe, location), series) in by_probe {
+                let probe = RolledProbe { monitor: *monitor, probe, location, series };
+                found.entry(day).or_default().push(probe);
+            }
+        }
+        Ok(found)
+    }
+
+    fn put_monitors(&self, all: &[MonitorDefinition]) -> Result<(), StoreError> {
+        for page in all.chunks(PAGE) {
+            let mut right = self.link.right();
+            self.link.commit(&mut right, None, |lease| {
+                let made = page.iter().zip(1..).map(|(one, number)| {
+                    documents::monitor(one, lease.changes + number).map(Operation::Monitor)
+                });
+                made.collect()
+            })?;
+            self.link.note_changes(&right)?;
+        }
+        self.link.near.take_over_monitors(all)
+    }
+
+    fn put_transitions(&self, all: &[(u64, Transition)]) -> Result<(), StoreError> {
+        let Some((last, _)) = all.last() else { return Ok(()) };
+        let made =
+            all.iter().map(|(number, one)| documents::transition(*number, one).map(Operation::Transition));
+        let made = made.collect::<Result<Vec<_>, _>>()?;
+        self.link.commit(&mut self.link.right(), Some(*last), |_| Ok(made))
+    }
+
+    fn put_day(&self, day: i64, is_over: bool, next: Monitors<'_>) -> Result<(), StoreError> {
+        let remote = &self.link.remote;
+        let confirm = || self.link.confirm();
+        while let Some(probes) = next()? {
+            let mut results = Vec::new();
+            let mut hours = Vec::new();
+            for probe in &probes {
+                for hour in (0..24).map(|hour| day * MICROS_A_DAY + hour * MICROS_AN_HOUR) {
+                    let columns = probe.columns.clone().within(hour..hour + MICROS_AN_HOUR);
+                    if columns.times.is_empty() {
+                        continue;
+                    }
+                    let part = ProbeColumns { columns, ..probe.clone() };
+                    results.push(documents::results(&part, hour, SPOOL));
+                    if !is_over {
+                        hours.extend(documents::chunks(&part, Span::Hour(hour), SPOOL)?);
+                    }
+                }
+            }
+            remote.put_all(RESULTS, results, confirm)?;
+            remote.put_all(CHUNKS, hours, confirm)?;
+            if is_over && let Some(first) = probes.first() {
+                let (monitor, by_spool) = (first.monitor, BTreeMap::from([(SPOOL.to_owned(), probes)]));
+                let (chunks, by_tier) = documents_of_day(monitor, day, by_spool)?;
+                for (tier, documents) in by_tier {
+                    remote.put_all(rollups(tier), documents, confirm)?;
+                }
+                remote.put_all(CHUNKS, chunks, confirm)?;
+            }
+        }
+        let update = doc! { "$set": { "name": "a migration" }, "$max": { "last_day": day } };
+        remote.update(SPOOLS, vec![doc! { "q": { "_id": SPOOL }, "u": update, "upsert": true }])?;
+        Ok(())
+    }
+
+    fn put_rollups(&self, tier: Tier, all: RolledDays) -> Result<(), StoreError> {
+        let mut made = Vec::new();
+        for (day, probes) in all {
+            for one in probes {
+                let source = (one.probe.as_str(), one.location.as_str());
+                made.extend(documents::rollups(one.monitor, source, day, tier, &one.series));
+            }
+        }
+        self.link.remote.put_all(rollups(tier), made, || self.link.confirm())
+    }
+
+    fn finish(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.link.send_all(now)
+    }
+}

@@ -1,0 +1,269 @@
+//! The embedded store as source and target of a migration.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rusqlite::params;
+use wise_core::{MonitorDefinition, MonitorId, Timestamp, Transition};
+
+use super::day::{PROBE, STEPS};
+use super::days::Days;
+use super::files::{State, day_file, rollups_in};
+use super::open::{Access, migrate, open};
+use super::rollup_chunk::{Wanted, decode};
+use super::rollup_file::{NamedRollup, RollupFile, Source, file_of};
+use super::{SqliteStore, compact};
+use crate::columns::chunk::{self, Effort};
+use crate::columns::{ProbeColumns, SeriesName};
+use crate::error::StoreError;
+use crate::migrate::{Monitors, Movable, RolledDays, RolledProbe};
+use crate::ports::DefinitionStore;
+use crate::rollup::{DayRollup, MICROS_A_DAY, Tier};
+
+impl Movable for SqliteStore {
+    fn small_things(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let all = self.main.all_meta()?;
+        Ok(all.into_iter().filter(|(key, _)| key != "opened").collect())
+    }
+
+    fn cursors(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.main.cursors()
+    }
+
+    fn sample_days(&self) -> Result<Vec<i64>, StoreError> {
+        self.days.all()
+    }
+
+    fn day_of(&self, monitor: MonitorId, day: i64) -> Result<Vec<ProbeColumns>, StoreError> {
+        self.days.probes(monitor, day * MICROS_A_DAY..(day + 1) * MICROS_A_DAY)
+    }
+
+    fn rollups_of(
+        &self,
+        tier: Tier,
+        monitors: &[MonitorId],
+        without: &BTreeSet<i64>,
+    ) -> Result<RolledDays, StoreError> {
+        self.days.rollups_of(tier, monitors, without)
+    }
+
+    fn put_monitors(&self, all: &[MonitorDefinition]) -> Result<(), StoreError> {
+        let mut both: BTreeMap<MonitorId, MonitorDefinition> =
+            self.monitors()?.into_iter().map(|one| (one.id, one)).collect();
+        both.extend(all.iter().map(|one| (one.id, one.clone())));
+        self.main.take_over_monitors(&both.into_values().collect::<Vec<_>>())
+    }
+
+    fn put_transitions(&self, all: &[(u64, Transition)]) -> Result<(), StoreError> {
+        let (Some((first, _)), Some((last, _))) = (all.first(), all.last()) else { return Ok(()) };
+        // A page that is put twice takes its own place.
+        self.main.put_transitions(*first, all, *last)
+    }
+
+    fn put_day(&self, day: i64, _: bool, next: Monitors<'_>) -> Result<(), StoreError> {
+        self.days.put_day(day, next)
+    }
+
+    fn put_rollups(&self, tier: Tier, all: RolledDays) -> Result<(), StoreError> {
+        self.days.put_rollups(tier, all)
+    }
+
+    fn finish(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.compact_all(now)
+    }
+}
+
+impl Days {
+    fn rollups_of(
+        &self,
+        tier: Tier,
+        monitors: &[MonitorId],
+        without: &BTreeSet<i64>,
+    ) -> Result<RolledDays, StoreError> {
+        let mut found = RolledDays::new();
+        for file in rollups_in(&self.rollups)?.into_iter().filter(|file| file.tier == tier) {
+            let wrap = |error: rusqlite::Error| StoreError::sqlite(&file.path, &error);
+            let connection = open(&file.path, Access::Read)?;
+            for monitor in monitors {
+                let Some(key) = self.key(*monitor) else { continue };
+                let mut statement = connection
+                    .prepare_cached("SELECT id, probe, location FROM part WHERE monitor = ?1")
+                    .map_err(wrap)?;
+                let parts = statement
+                    .query_map([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                    .and_then(Iterator::collect::<rusqlite::Result<Vec<(i64, String, String)>>>)
+                    .map_err(wrap)?;
+                for (part, probe, location) in parts {
+                    let mut statement = connection
+                        .prepare_cached(
+                            "SELECT member.name, name.name, name.labels FROM member JOIN name ON name.id = member.name
+                             WHERE member.monitor = ?1 AND member.part = ?2",
+                        )
+                        .map_err(wrap)?;
+                    let members = statement
+                        .query_map(params![key, part], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                        .and_then(Iterator::collect::<rusqlite::Result<Vec<(u32, String, String)>>>)
+                        .map_err(wrap)?;
+                    let numbers: Vec<u32> = members.iter().map(|(number, ..)| *number).collect();
+                    let mut statement = connection
+                        .prepare_cached("SELECT day, data FROM chunk WHERE part = ?1")
+                        .map_err(wrap)?;
+                    let mut rows = statement.query([part]).map_err(wrap)?;
+                    while let Some(row) = rows.next().map_err(wrap)? {
+                        let day: i64 = row.get(0).map_err(wrap)?;
+                        if without.contains(&day) {
+                            continue;
+                        }
+                        let blob = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).map_err(wrap)?;
+                        let decoded =
+                            decode(blob, &numbers, Wanted::ALL, day * MICROS_A_DAY, tier.width())
+                                .map_err(|reason| StoreError::Damaged { path: file.path.clone(), reason })?;
+                        let series =
+                            members.iter().zip(decoded).filter(|(_, (buckets, _))| !buckets.is_empty());
+                        let series = series.map(|((_, metric, labels), (buckets, sketches))| {
+                            let name = SeriesName {
+                                metric: metric.clone(),
+                                labels: labels.clone(),
+                                resolution: None,
+                                sketch: !sketches.is_empty(),
+                            };
+                            (name, DayRollup::of_tier(tier, buckets, sketches))
+                        });
+                        found.entry(day).or_default().push(RolledProbe {
+                            monitor: *monitor,
+                            probe: probe.clone(),
+                            location: location.clone(),
+                            series: series.collect(),
+                        });
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn put_rollups(&self, tier: Tier, all: RolledDays) -> Result<(), StoreError> {
+        let mut files: BTreeMap<std::path::PathBuf, RollupFile> = BTreeMap::new();
+        for (day, probes) in all {
+            let path = file_of(&self.rollups, tier, day);
+            let file = match files.entry(path.clone()) {
+                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::btree_map::Entry::Vacant(entry) => {
+                    entry.insert(RollupFile::open(&path, tier)?)
+                }
+            };
+            let sources: Vec<(Source, Vec<NamedRollup>)> = probes
+                .into_iter()
+                .filter_map(|probe| {
+                    let monitor = self.key(probe.monitor)?;
+                    let series = probe.series.into_iter().map(|(name, rollup)| NamedRollup {
+                        is_counter: name.metric.ends_with("_total"),
+                        name: name.metric,
+                        labels: name.labels,
+                        resolution: name.resolution,
+                        rollup,
+                    });
+                    Some((Source { monitor, probe: probe.probe, location: probe.location }, series.collect()))
+                })
+                .collect();
+            file.put(day, &sources, true)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the checks of a day into a file of their own, which is compacted like any other that is closed.
+    fn put_day(&self, day: i64, next: Monitors<'_>) -> Result<(), StoreError> {
+        let path = day_file(&self.folder, day, State::Closed);
+        let scratch = path.with_extension("tmp");
+        compact::remove(&scratch)?;
+        let wrap = |error: rusqlite::Error| StoreError::sqlite(&scratch, &error);
+        let mut connection = open(&scratch, Access::ReadWrite)?;
+        migrate(&mut connection, &scratch, STEPS)?;
+        let transaction = connection.transaction().map_err(wrap)?;
+        let mut numbers = Numbers::default();
+        while let Some(probes) = next()? {
+            for probe in probes {
+                let Some(key) = self.key(probe.monitor) else { continue };
+                let (Some(first), Some(last)) = (probe.columns.times.first(), probe.columns.times.last())
+                else {
+                    continue;
+                };
+                let (first, last, checks) = (*first, *last, probe.columns.len() as i64);
+                let name = SeriesName { metric: format!("{PROBE}{}", probe.probe), ..SeriesName::default() };
+                let probe_number = numbers.name(&transaction, &name).map_err(wrap)?;
+                let origin = numbers.origin(&transaction, &probe.location, &probe.worker).map_err(wrap)?;
+                let mut series = HashMap::new();
+                for (number, name) in &probe.series {
+                    series.insert(*number, numbers.name(&transaction, name).map_err(wrap)?);
+                }
+                let mut failures = HashMap::new();
+                for (number, one) in &probe.evidence {
+                    transaction
+                        .prepare_cached(
+                            "INSERT INTO evidence (monitor, class, code, message, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+                        )
+                        .and_then(|mut statement| {
+                            statement.execute(params![key, one.class, one.code, one.message, one.body])
+                        })
+                        .map_err(wrap)?;
+                    let id = u32::try_from(transaction.last_insert_rowid()).unwrap_or(u32::MAX);
+                    failures.insert(*number, id);
+                }
+                let resolutions: HashMap<u32, Option<f64>> =
+                    probe.series.iter().map(|(number, name)| (series[number], name.resolution)).collect();
+                let columns = probe.columns.renumbered(
+                    |number| series.get(&number).copied().unwrap_or_default(),
+                    |number| failures.get(&number).copied().unwrap_or_default(),
+                );
+                let resolution = |number| resolutions.get(&number).copied().flatten();
+                let data = chunk::encode(&columns, resolution, Effort::Quick)
+                    .map_err(|reason| StoreError::Other { path: scratch.clone(), reason })?;
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO chunk (monitor, probe, origin, first, last, upto, checks, data)
+                         VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)",
+                    )
+                    .and_then(|mut statement| {
+                        statement.execute(params![key, probe_number, origin, first, last, checks, data])
+                    })
+                    .map_err(wrap)?;
+            }
+        }
+        transaction.commit().map_err(wrap)?;
+        connection.pragma_update(None, "journal_mode", "DELETE").map_err(wrap)?;
+        drop(connection);
+        std::fs::rename(&scratch, &path).map_err(|error| StoreError::io(&path, &error))?;
+        compact::sync_folder(&path)
+    }
+}
+
+/// The numbers of names and origins in a day's file.
+#[derive(Debug, Default)]
+struct Numbers {
+    names: HashMap<(String, String), u32>,
+    origins: HashMap<(String, String), u32>,
+}
+
+impl Numbers {
+    fn name(&mut self, file: &rusqlite::Connection, name: &SeriesName) -> rusqlite::Result<u32> {
+        let key = (name.metric.clone(), name.labels.clone());
+        if let Some(known) = self.names.get(&key) {
+            return Ok(*known);
+        }
+        file.prepare_cached("INSERT INTO name (name, labels, resolution, sketch) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![name.metric, name.labels, name.resolution, name.sketch])?;
+        let id = u32::try_from(file.last_insert_rowid()).unwrap_or(u32::MAX);
+        self.names.insert(key, id);
+        Ok(id)
+    }
+
+    fn origin(&mut self, file: &rusqlite::Connection, location: &str, worker: &str) -> rusqlite::Result<u32> {
+        let key = (location.to_owned(), worker.to_owned());
+        if let Some(known) = self.origins.get(&key) {
+            return Ok(*known);
+        }
+        file.execute("INSERT INTO origin (location, worker) VALUES (?1, ?2)", [location, worker])?;
+        let id = u32::try_from(file.last_insert_rowid()).unwrap_or(u32::MAX);
+        self.origins.insert(key, id);
+        Ok(id)
+    }
+}
