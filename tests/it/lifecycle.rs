@@ -1,6 +1,6 @@
 //! A website goes up, down and up again, and the history survives.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use wise_e2e::{EventStream, Nginx, Server, until};
 
 #[test]
@@ -91,11 +91,18 @@ fn history_has_every_phase_and_the_overview_keeps_up() {
         if full { Ok(()) } else { Err(history) }
     });
     let overview = server.get("/api/v1/overview");
-    let item = overview["items"].as_array().unwrap().iter().find(|item| item["id"] == id.as_str()).unwrap();
-    assert_eq!(item["beats"].as_str().unwrap().len(), 60);
-    assert!(item["beats"].as_str().unwrap().ends_with('h'), "{item}");
-    assert!(item["latency_ms"].as_f64().unwrap() > 0.0);
-    assert_eq!(item["uptime_24h"], 1.0);
+    let place =
+        |field: &str| overview["fields"].as_array().unwrap().iter().position(|one| one == field).unwrap();
+    let items = overview["items"].as_array().unwrap();
+    let item = items.iter().find(|item| item[place("id")] == id.as_str()).unwrap();
+    assert!(item[place("beats")].as_str().unwrap().ends_with('h'), "{item}");
+    assert_eq!(item[place("latency")].as_str().unwrap().len(), 60);
+    assert!(item[place("latency_ms")].as_f64().unwrap() > 0.0);
+    assert_eq!((&item[place("uptime_24h")], &item[place("status")]), (&json!(1), &json!(0)));
+    assert_eq!(
+        (overview["statuses"][0].as_str(), overview["groups"].as_array().unwrap().len()),
+        (Some("healthy"), 1)
+    );
     assert_eq!(overview["counts"]["healthy"], 2);
 }
 

@@ -64,7 +64,10 @@ fn the_product_runs_on_it_and_goes_on_without_it() {
         let refused = server.call("POST", "/api/v1/monitors", Some(&body));
         assert_eq!(refused.status, 503, "{}", refused.body);
         assert!(refused.body.contains("MongoDB cannot be reached"), "{}", refused.body);
+        let kept = server.call("DELETE", &format!("/api/v1/monitors/{id}"), None);
+        assert_eq!(kept.status, 503, "{}", kept.body);
         nginx.switch_off();
+        // It goes on being watched, as if nobody had asked.
         server.wait_for_status(&id, "unhealthy");
         let results = server.get(&format!("/api/v1/monitors/{id}/results?limit=5"));
         assert_eq!(results["items"][0]["error_class"], "refused", "{results}");

@@ -28,6 +28,14 @@ pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
         let arguments = ["run", "--locked", "-p", "wise-e2e", "--example", "compare"];
         return run(command("cargo", &arguments).env("WISE_BINARY", binary));
     }
+    if arguments.first().is_some_and(|first| first == "start") {
+        setup::for_tests()?;
+        build_dist()?;
+        let binary = target().join("dist/wise-monitoring");
+        let fixed = ["run", "--locked", "--release", "-p", "wise-e2e", "--example", "start", "--"];
+        let all: Vec<&str> = fixed.into_iter().chain(arguments[1..].iter().map(String::as_str)).collect();
+        return run(command("cargo", &all).env("WISE_BINARY", binary));
+    }
     if arguments.first().is_some_and(|first| first == "store") {
         setup::for_comparison()?;
         let fixed = ["run", "--locked", "--release", "-p", "wise-storage", "--example", "store_bench", "--"];

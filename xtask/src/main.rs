@@ -20,6 +20,7 @@ cargo xtask COMMAND
   soak                kill the server 50 times under load on each store, and look for what is lost
   bench [N…]          measure the dist binary with N website monitors at 1 s (default 1000 4000)
   bench monitors      measure the other kinds beside Debian's exporters
+  bench start [N [D]] measure a start with N monitors and D days of history, and the overview
   bench store [N [D]] measure disk, writes and queries of history: N monitors, D days
   codegen [--check]   write generated files, or fail when they are not up to date
   new-monitor NAME    write a new monitor crate and link it

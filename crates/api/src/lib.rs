@@ -9,6 +9,7 @@ mod body;
 mod collector;
 mod csv;
 mod cursor;
+mod glance;
 mod guard;
 mod live;
 mod openapi;

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use wise_catalog::{Catalog, CatalogEntry};
 use wise_core::{CheckRecord, HumanDuration, ManagedBy, Plugin, Reason, Status, Timestamp, Transition};
-use wise_storage::{
-    Maintenance, Overview, OverviewDelta, OverviewItem, OverviewSnapshot, StoredResult, Uptime,
-};
+use wise_storage::{Maintenance, Overview, OverviewDelta, OverviewSnapshot, StoredResult, Uptime};
+
+use crate::glance::{Compact, FIELDS, Groups};
 
 /// A monitor: its definition and how it stands.
 #[derive(Debug, Serialize, ToSchema)]
@@ -261,69 +261,6 @@ impl TransitionView {
     }
 }
 
-/// A monitor in the overview.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = OverviewItem)]
-pub(crate) struct ItemView {
-    /// Identity.
-    id: String,
-    /// Name.
-    name: String,
-    /// Kind.
-    kind: String,
-    /// Status.
-    #[schema(value_type = String)]
-    status: Status,
-    /// Whether it counts as down.
-    down: bool,
-    /// Since when.
-    #[schema(value_type = String)]
-    since: Timestamp,
-    /// Why, in a sentence.
-    reason: Option<String>,
-    /// Latency of the last passed check.
-    latency_ms: Option<f64>,
-    /// Up ÷ (up + down) of the last 24 hours.
-    uptime_24h: Option<f64>,
-    /// The last hour: the worst status a minute, oldest first, as h d u f ? p m or . for no data.
-    beats: String,
-    /// The last hour: mean latency a minute.
-    latency: Vec<Option<f64>>,
-    /// Interval of its availability probe.
-    interval_seconds: f64,
-    /// Free labels.
-    tags: BTreeMap<String, String>,
-    /// Ids of the monitors that it needs.
-    depends_on: Vec<String>,
-    /// When it was last checked.
-    #[schema(value_type = Option<String>)]
-    last_check: Option<Timestamp>,
-}
-
-impl From<OverviewItem> for ItemView {
-    fn from(item: OverviewItem) -> Self {
-        // A tenth of a microsecond is enough for a picture.
-        let round = |ms: f64| (ms * 1e4).round() / 1e4;
-        Self {
-            id: item.id.to_string(),
-            name: item.name,
-            kind: item.kind,
-            status: item.status,
-            down: item.down,
-            since: item.since,
-            reason: item.reason.map(|reason| reason.message),
-            latency_ms: item.latency_ms.map(round),
-            uptime_24h: item.uptime_24h,
-            beats: item.beats,
-            latency: item.latency.into_iter().map(|ms| ms.map(round)).collect(),
-            interval_seconds: item.interval.as_secs_f64(),
-            tags: item.tags,
-            depends_on: item.depends_on,
-            last_check: item.last_check,
-        }
-    }
-}
-
 /// Monitors by status.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Counts)]
@@ -337,7 +274,7 @@ impl From<wise_storage::Counts> for CountsView {
 }
 
 /// Every monitor, compactly.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Overview)]
 pub(crate) struct OverviewView {
     /// Place in the event stream: updates after it are newer.
@@ -353,8 +290,16 @@ pub(crate) struct OverviewView {
     bucket_end: i64,
     /// Monitors by status.
     counts: CountsView,
-    /// The monitors, by name.
-    items: Vec<ItemView>,
+    /// The statuses, by their number in `items`.
+    statuses: [&'static str; Status::ALL.len()],
+    /// Groups of the galaxy map: name, x and y of the centre, radius.
+    #[schema(value_type = Vec<Vec<Object>>)]
+    groups: Groups,
+    /// What the places of the arrays in `items` are.
+    fields: [&'static str; FIELDS.len()],
+    /// The monitors, by name: an array each.
+    #[schema(value_type = Vec<Vec<Object>>)]
+    items: Vec<Compact>,
 }
 
 impl OverviewView {
@@ -366,18 +311,23 @@ impl OverviewView {
             bucket_seconds: wise_storage::BUCKET_SECONDS,
             bucket_end: snapshot.bucket_end,
             counts: snapshot.counts.into(),
-            items: snapshot.items.into_iter().map(ItemView::from).collect(),
+            statuses: Status::ALL.map(Status::name),
+            groups: Groups(snapshot.groups),
+            fields: FIELDS,
+            items: snapshot.items.into_iter().map(Compact).collect(),
         }
     }
 }
 
 /// What changed in the overview.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(crate) struct UpdateView {
     time: Timestamp,
     bucket_end: i64,
     counts: CountsView,
-    items: Vec<ItemView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<Groups>,
+    items: Vec<Compact>,
     removed: Vec<String>,
 }
 
@@ -387,7 +337,8 @@ impl From<OverviewDelta> for UpdateView {
             time: delta.time,
             bucket_end: delta.bucket_end,
             counts: delta.counts.into(),
-            items: delta.items.into_iter().map(ItemView::from).collect(),
+            groups: delta.groups.map(Groups),
+            items: delta.items.into_iter().map(Compact).collect(),
             removed: delta.removed.iter().map(ToString::to_string).collect(),
         }
     }

@@ -11,9 +11,13 @@ use wise_core::{
 };
 use wise_orchestrator::{CheckOutcome, MonitorRun, Orchestrator, Restored, StartMode};
 use wise_storage::ports::Store;
-use wise_storage::{Overview, Recorder, Sealer};
+use wise_storage::{Overview, Recorder, Sealer, StoreError};
 
 use crate::error::CatalogError;
+use crate::sky::{self, Sky};
+
+/// Setting of the store that has the groups of the galaxy map.
+const SKY: &str = "sky";
 
 /// What a catalog works with.
 #[derive(Clone)]
@@ -50,6 +54,7 @@ pub struct Catalog {
     pub(crate) parts: Parts,
     /// One change at a time: names, circles and versions are checked against what is in force.
     writes: Mutex<()>,
+    sky: Mutex<Sky>,
     entries: RwLock<BTreeMap<MonitorId, CatalogEntry>>,
 }
 
@@ -64,7 +69,7 @@ type Built = Result<Arc<dyn Monitor>, FieldErrors>;
 impl Catalog {
     /// An empty catalog; [`Catalog::start`] fills it from the store.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, writes: Mutex::default(), entries: RwLock::default() }
+        Self { parts, writes: Mutex::default(), sky: Mutex::default(), entries: RwLock::default() }
     }
 
     /// The plugins.
@@ -134,7 +139,7 @@ impl Catalog {
     ) -> Result<CatalogEntry, CatalogError> {
         let (plugin, monitor) = self.validate(id, &mut spec)?;
         let now = self.parts.clock.now();
-        let definition = MonitorDefinition {
+        let mut definition = MonitorDefinition {
             id,
             spec,
             version: 1,
@@ -143,8 +148,15 @@ impl Catalog {
             created_by: by.to_owned(),
             updated_by: by.to_owned(),
             managed_by,
+            slot: None,
         };
-        self.parts.store.insert_monitor(&self.sealed(&definition)?)?;
+        definition.slot = Some(self.take_place(&definition));
+        let stored =
+            self.sealed(&definition).and_then(|sealed| Ok(self.parts.store.insert_monitor(&sealed)?));
+        if let Err(error) = stored {
+            self.free_place(&definition);
+            return Err(error);
+        }
         Ok(self.put_in_force(definition, plugin, Ok(monitor), None, StartMode::Now))
     }
 
@@ -195,14 +207,29 @@ impl Catalog {
         by: &str,
     ) -> Result<CatalogEntry, CatalogError> {
         let (plugin, monitor) = self.validate(old.id, &mut spec)?;
-        let definition = MonitorDefinition {
+        let mut definition = MonitorDefinition {
             spec,
             version: old.version + 1,
             updated_at: self.parts.clock.now(),
             updated_by: by.to_owned(),
             ..old.clone()
         };
-        self.parts.store.update_monitor(&self.sealed(&definition)?, old.version)?;
+        let moves = sky::group_of(&definition) != sky::group_of(old);
+        if moves {
+            definition.slot = None;
+            definition.slot = Some(self.take_place(&definition));
+        }
+        let sealed = self.sealed(&definition);
+        let stored = sealed.and_then(|sealed| Ok(self.parts.store.update_monitor(&sealed, old.version)?));
+        if let Err(error) = stored {
+            if moves {
+                self.free_place(&definition);
+            }
+            return Err(error);
+        }
+        if moves {
+            self.free_place(old);
+        }
         Ok(self.put_in_force(definition, plugin, Ok(monitor), None, StartMode::Now))
     }
 
@@ -228,11 +255,76 @@ impl Catalog {
 
     pub(crate) fn remove(&self, id: MonitorId) -> Result<(), CatalogError> {
         // No more checks first, so that none of them is stored after it is gone.
+        let entry = self.get(id).ok_or(CatalogError::NotFound)?;
         self.parts.orchestrator.remove(id);
-        self.parts.store.delete_monitor(id)?;
+        if let Err(error) = self.parts.store.delete_monitor(id) {
+            self.resume(&entry);
+            return Err(error.into());
+        }
+        self.free_place(&entry.definition);
         self.parts.overview.remove(id);
         self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
         Ok(())
+    }
+
+    /// Lets a monitor that could not be removed be watched as before.
+    fn resume(&self, entry: &CatalogEntry) {
+        let definition = &entry.definition;
+        let Some(plugin) = self.parts.registry.plugin(&definition.spec.kind) else { return };
+        let build = self.parts.build.for_monitor(definition.id);
+        let monitor = (plugin.build)(definition.spec.settings.clone(), &build);
+        let restored = self.parts.overview.item(definition.id).map(|item| Restored {
+            status: item.status,
+            since: item.since,
+            reason: item.reason,
+            was_down: item.down,
+            last_checks: std::collections::HashMap::new(),
+        });
+        self.put_in_force((**definition).clone(), plugin, monitor, restored, StartMode::Now);
+    }
+
+    fn sky(&self) -> MutexGuard<'_, Sky> {
+        self.sky.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings back the galaxy map, and gives every definition its place.
+    pub(crate) fn start_sky(&self, definitions: &mut [MonitorDefinition]) -> Result<(), StoreError> {
+        let mut sky = Sky::from_text(&self.parts.store.meta(SKY)?.unwrap_or_default());
+        // Those that have a place first.
+        for has_place in [true, false] {
+            for one in definitions.iter_mut().filter(|one| one.slot.is_some() == has_place) {
+                let group = sky::group_of(one).to_owned();
+                one.slot = Some(sky.take(&group, one.slot));
+            }
+        }
+        self.parts.overview.set_groups(sky.groups().into());
+        *self.sky() = sky;
+        Ok(())
+    }
+
+    fn take_place(&self, definition: &MonitorDefinition) -> u32 {
+        let mut sky = self.sky();
+        let before = sky.groups().to_vec();
+        let slot = sky.take(sky::group_of(definition), definition.slot);
+        if sky.groups() != before {
+            let (text, groups) = (sky.to_text(), sky.groups().into());
+            drop(sky);
+            self.parts.overview.set_groups(groups);
+            // It is found again in some place; that is no reason to refuse a monitor.
+            if let Err(error) = self.parts.store.set_meta(SKY, &text) {
+                tracing::warn!("the galaxy map could not be stored: {error}");
+            }
+        }
+        slot
+    }
+
+    /// The number of a definition's group.
+    pub(crate) fn group_number(&self, definition: &MonitorDefinition) -> u32 {
+        self.sky().number(sky::group_of(definition))
+    }
+
+    fn free_place(&self, definition: &MonitorDefinition) {
+        self.sky().free(sky::group_of(definition), definition.slot);
     }
 
     /// Checks a monitor now. `None` when it is paused or cannot be built.
@@ -263,6 +355,7 @@ impl Catalog {
             created_by: String::new(),
             updated_by: String::new(),
             managed_by: ManagedBy::Api,
+            slot: None,
         };
         Ok(self.parts.orchestrator.try_out(&definition, plugin, monitor).await)
     }
@@ -364,7 +457,8 @@ impl Catalog {
         };
         let interval =
             definition.spec.schedules(plugin).first().map_or_else(Default::default, |first| first.interval);
-        self.parts.overview.define(&definition, interval, plugin.headline);
+        let group = self.group_number(&definition);
+        self.parts.overview.define(&definition, interval, plugin.headline, group);
         self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(definition.id, entry.clone());
         self.parts.orchestrator.upsert(MonitorRun { definition, plugin, monitor, restored, start });
         entry

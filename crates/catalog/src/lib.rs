@@ -6,6 +6,7 @@
 mod catalog;
 mod error;
 mod files;
+mod sky;
 mod start;
 
 pub use catalog::{Catalog, CatalogEntry, Parts, open_secrets};

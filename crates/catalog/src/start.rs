@@ -61,7 +61,8 @@ impl Catalog {
         let _one = self.write();
         let store = &self.parts.store;
         let now = self.parts.clock.now();
-        let definitions = store.monitors()?;
+        let mut definitions = store.monitors()?;
+        self.start_sky(&mut definitions)?;
         let last_states = store.last_states()?;
         let last_checks = store.last_checks()?;
         let alive = store.meta("alive")?.and_then(|text| Timestamp::parse(&text).ok());
@@ -90,7 +91,8 @@ impl Catalog {
                 .schedules(plugin)
                 .first()
                 .map_or_else(Duration::default, |first| first.interval);
-            self.parts.overview.define(&definition, interval, plugin.headline);
+            let group = self.group_number(&definition);
+            self.parts.overview.define(&definition, interval, plugin.headline, group);
             if let Some(last) = last {
                 let down = last.was_down && last.status == Status::Unhealthy;
                 let states = states

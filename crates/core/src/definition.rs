@@ -177,6 +177,10 @@ pub struct MonitorDefinition {
     pub updated_by: String,
     /// Who keeps it.
     pub managed_by: ManagedBy,
+    /// Its place among the monitors of its group on the galaxy map, kept for life; `None` in definitions from before
+    /// there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u32>,
 }
 
 /// When a probe of a monitor runs, overrides applied.

@@ -162,6 +162,7 @@ fn sources(store: &SqliteStore, monitors: usize) -> Vec<Source> {
                 created_by: "bench".to_owned(),
                 updated_by: "bench".to_owned(),
                 managed_by: ManagedBy::Api,
+                slot: None,
             };
             store.insert_monitor(&definition).unwrap();
             Source::new(definition.id, index as u64)

@@ -25,7 +25,8 @@ pub use incidents::{Incident, incidents};
 pub use migrate::Moved;
 pub use mongodb::{MongoOptions, MongoStore, RemoteState, Timing};
 pub use overview::{
-    BEATS, BUCKET_SECONDS, Counts, LastReadings, Overview, OverviewDelta, OverviewItem, OverviewSnapshot,
+    About, BEATS, BUCKET_SECONDS, Counts, Glance, Group, LastReadings, Overview, OverviewDelta, OverviewItem,
+    OverviewSnapshot,
 };
 pub use query::{
     Aggregate, Answer, AnswerSeries, Grouping, Matcher, Piece, QueryPlan, Resolution, ResultQuery,
@@ -43,7 +44,7 @@ pub use uptime::{Maintenance, Uptime, UptimeState, uptime};
 #[derive(Debug)]
 pub enum Movable {
     /// In a folder.
-    Sqlite(SqliteStore),
+    Sqlite(Box<SqliteStore>),
     /// In MongoDB.
     Mongo(MongoStore),
 }
@@ -51,7 +52,7 @@ pub enum Movable {
 impl Movable {
     fn store(&self) -> &dyn migrate::Movable {
         match self {
-            Self::Sqlite(store) => store,
+            Self::Sqlite(store) => &**store,
             Self::Mongo(store) => store,
         }
     }

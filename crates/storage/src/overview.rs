@@ -50,12 +50,73 @@ pub struct OverviewItem {
     pub facts: BTreeMap<String, String>,
     /// The readings of each probe's last check.
     pub readings: Vec<LastReadings>,
+}
+
+/// What a definition says of a monitor. Shared: the view is copied often, and this hardly ever changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct About {
+    /// Name.
+    pub name: String,
+    /// Kind.
+    pub kind: String,
+    /// Interval of its availability probe.
+    pub interval: Duration,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// Dependencies.
+    pub depends_on: Vec<String>,
+    /// Number of its group.
+    pub group: u32,
+    /// Its place in the group.
+    pub slot: u32,
+}
+
+/// A group of monitors on the galaxy map: a circle, in which monitors stand in a spiral by their slots.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Its name: the value of the tag `group`, or nothing.
+    pub name: String,
+    /// Its centre, in distances between neighbours.
+    pub x: f64,
+    /// Its centre.
+    pub y: f64,
+    /// Its radius, with room for some more.
+    pub radius: f64,
+}
+
+/// A monitor at a glance.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    /// Identity.
+    pub id: MonitorId,
+    /// What its definition says.
+    pub about: Arc<About>,
+    /// Status.
+    pub status: Status,
+    /// Whether it counts as down.
+    pub down: bool,
+    /// Since when it has this status.
+    pub since: Timestamp,
+    /// Why, in a sentence.
+    pub reason: Option<String>,
+    /// When it was last checked.
+    pub last_check: Option<Timestamp>,
+    /// Latency of the last passed check, in milliseconds.
+    pub latency_ms: Option<f64>,
     /// Up ÷ (up + down) of the last 24 hours.
     pub uptime_24h: Option<f64>,
     /// The heartbeat bar, oldest first: a letter a bucket.
-    pub beats: String,
-    /// Mean latency a bucket, in milliseconds.
-    pub latency: Vec<Option<f64>>,
+    pub beats: [u8; BEATS],
+    sums: [f32; BEATS],
+    counts: [u16; BEATS],
+}
+
+impl Glance {
+    /// Mean latency a bucket, in milliseconds, oldest first.
+    pub fn latency(&self) -> impl Iterator<Item = Option<f32>> + '_ {
+        let mean = |(sum, count): (&f32, &u16)| (*count > 0).then(|| *sum / f32::from(*count));
+        self.sums.iter().zip(&self.counts).map(mean)
+    }
 }
 
 /// What the last check of a probe measured.
@@ -91,8 +152,10 @@ pub struct OverviewSnapshot {
     pub bucket_end: i64,
     /// Monitors by status.
     pub counts: Counts,
+    /// The groups, by number.
+    pub groups: Arc<[Group]>,
     /// The monitors, by name.
-    pub items: Vec<OverviewItem>,
+    pub items: Vec<Glance>,
 }
 
 /// What changed since the last delta.
@@ -104,8 +167,10 @@ pub struct OverviewDelta {
     pub bucket_end: i64,
     /// Monitors by status.
     pub counts: Counts,
+    /// The groups, by number, when they have changed.
+    pub groups: Option<Arc<[Group]>>,
     /// Monitors that are new or changed.
-    pub items: Vec<OverviewItem>,
+    pub items: Vec<Glance>,
     /// Monitors that are gone.
     pub removed: Vec<MonitorId>,
 }
@@ -122,11 +187,14 @@ struct State {
     monitors: HashMap<MonitorId, Live>,
     dirty: HashSet<MonitorId>,
     removed: Vec<MonitorId>,
+    groups: Arc<[Group]>,
+    has_new_groups: bool,
 }
 
 #[derive(Debug)]
 struct Live {
     item: OverviewItem,
+    about: Arc<About>,
     headline: &'static str,
     /// Number of the newest bucket.
     bucket: i64,
@@ -146,8 +214,22 @@ impl Overview {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a monitor, or takes over its changed definition. `headline` is the metric shown as latency.
-    pub fn define(&self, definition: &MonitorDefinition, interval: Duration, headline: &'static str) {
+    /// Takes over the groups of the galaxy map.
+    pub fn set_groups(&self, groups: Arc<[Group]>) {
+        let mut state = self.lock();
+        state.has_new_groups |= *state.groups != *groups;
+        state.groups = groups;
+    }
+
+    /// Adds a monitor, or takes over its changed definition. `headline` is the metric shown as latency, `group` the number
+    /// of its group.
+    pub fn define(
+        &self,
+        definition: &MonitorDefinition,
+        interval: Duration,
+        headline: &'static str,
+        group: u32,
+    ) {
         let mut state = self.lock();
         let now = self.clock.now();
         let live = state.monitors.entry(definition.id).or_insert_with(|| Live::new(definition, now));
@@ -158,6 +240,15 @@ impl Overview {
         live.item.interval = interval;
         live.item.tags.clone_from(&spec.tags);
         live.item.depends_on.clone_from(&spec.depends_on);
+        live.about = Arc::new(About {
+            name: spec.name.clone(),
+            kind: spec.kind.clone(),
+            interval,
+            tags: spec.tags.clone(),
+            depends_on: spec.depends_on.clone(),
+            group,
+            slot: definition.slot.unwrap_or(0),
+        });
         state.dirty.insert(definition.id);
     }
 
@@ -230,8 +321,7 @@ impl Overview {
 
     /// One monitor.
     pub fn item(&self, id: MonitorId) -> Option<OverviewItem> {
-        let now = self.clock.now();
-        self.lock().monitors.get_mut(&id).map(|live| live.shown(now))
+        self.lock().monitors.get(&id).map(|live| live.item.clone())
     }
 
     /// Everything.
@@ -239,25 +329,31 @@ impl Overview {
         let now = self.clock.now();
         let mut state = self.lock();
         let counts = state.counts();
-        let mut items: Vec<OverviewItem> = state.monitors.values_mut().map(|live| live.shown(now)).collect();
+        let groups = state.groups.clone();
+        let mut items: Vec<Glance> = Vec::with_capacity(state.monitors.len());
+        items.extend(state.monitors.values_mut().map(|live| live.shown(now)));
         drop(state);
-        items.sort_by(|a, b| a.name.cmp(&b.name));
-        OverviewSnapshot { time: now, bucket_end: bucket_end(now), counts, items }
+        // By index: an item has half a kilobyte.
+        let mut order: Vec<u32> = (0..items.len() as u32).collect();
+        order.sort_by(|a, b| items[*a as usize].about.name.cmp(&items[*b as usize].about.name));
+        let items = order.into_iter().map(|index| items[index as usize].clone()).collect();
+        OverviewSnapshot { time: now, bucket_end: bucket_end(now), counts, groups, items }
     }
 
     /// What changed since the last call; `None` when nothing did.
     pub fn delta(&self) -> Option<OverviewDelta> {
         let now = self.clock.now();
         let mut state = self.lock();
-        if state.dirty.is_empty() && state.removed.is_empty() {
+        if state.dirty.is_empty() && state.removed.is_empty() && !state.has_new_groups {
             return None;
         }
+        let groups = std::mem::take(&mut state.has_new_groups).then(|| state.groups.clone());
         let dirty = std::mem::take(&mut state.dirty);
         let removed = std::mem::take(&mut state.removed);
         let counts = state.counts();
         let items =
             dirty.iter().filter_map(|id| state.monitors.get_mut(id).map(|live| live.shown(now))).collect();
-        Some(OverviewDelta { time: now, bucket_end: bucket_end(now), counts, items, removed })
+        Some(OverviewDelta { time: now, bucket_end: bucket_end(now), counts, groups, items, removed })
     }
 
     /// Forgets what changed, for when nobody listens.
@@ -265,6 +361,7 @@ impl Overview {
         let mut state = self.lock();
         state.dirty.clear();
         state.removed.clear();
+        state.has_new_groups = false;
     }
 
     /// Calls `f` with every monitor as it stands, without the bars.
@@ -308,12 +405,10 @@ impl Live {
             latency_ms: None,
             facts: BTreeMap::new(),
             readings: Vec::new(),
-            uptime_24h: None,
-            beats: String::new(),
-            latency: Vec::new(),
         };
         Self {
             item,
+            about: Arc::default(),
             headline: "",
             bucket: bucket_of(now),
             beats: [b'.'; BEATS],
@@ -389,23 +484,28 @@ impl Live {
         self.bucket = bucket;
     }
 
-    fn shown(&mut self, now: Timestamp) -> OverviewItem {
+    fn shown(&mut self, now: Timestamp) -> Glance {
         self.advance(bucket_of(now));
         let from = now.minus(DAY);
         // One change from before the day says how it began.
         while self.states.get(1).is_some_and(|(time, _)| *time <= from) {
             self.states.pop_front();
         }
-        let mut item = self.item.clone();
-        item.uptime_24h = uptime(self.states.iter().copied(), from, now).ratio();
-        item.beats = String::from_utf8_lossy(&self.beats).into_owned();
-        item.latency = self
-            .sums
-            .iter()
-            .zip(&self.counts)
-            .map(|(sum, count)| (*count > 0).then(|| f64::from(*sum / f32::from(*count))))
-            .collect();
-        item
+        let item = &self.item;
+        Glance {
+            id: item.id,
+            about: self.about.clone(),
+            status: item.status,
+            down: item.down,
+            since: item.since,
+            reason: item.reason.as_ref().map(|reason| reason.message.clone()),
+            last_check: item.last_check,
+            latency_ms: item.latency_ms,
+            uptime_24h: uptime(self.states.iter().copied(), from, now).ratio(),
+            beats: self.beats,
+            sums: self.sums,
+            counts: self.counts,
+        }
     }
 }
 
@@ -462,6 +562,7 @@ mod tests {
             created_by: String::new(),
             updated_by: String::new(),
             managed_by: ManagedBy::Api,
+            slot: None,
         }
     }
 
@@ -489,23 +590,24 @@ mod tests {
         let overview = Overview::new(clock.clone());
         let definition = definition();
         let id = definition.id;
-        overview.define(&definition, Duration::from_secs(30), "t.total_seconds");
+        overview.define(&definition, Duration::from_secs(30), "t.total_seconds", 0);
         overview.apply(
             &[record(id, start, Status::Healthy, false, 0.1), record(id, start, Status::Healthy, true, 0.0)],
             &[],
         );
         overview.apply(&[record(id, start, Status::Healthy, false, 0.3)], &[]);
         clock.advance(Duration::from_secs(120));
-        let item = overview.item(id).unwrap();
-        assert_eq!(item.beats, format!("{}f..", ".".repeat(57)));
-        assert!((item.latency[57].unwrap() - 200.0).abs() < 0.01);
-        assert_eq!(item.latency_ms, Some(300.0));
+        let glance = || overview.snapshot().items.remove(0);
+        let beats = || String::from_utf8(glance().beats.to_vec()).unwrap();
+        assert_eq!(beats(), format!("{}f..", ".".repeat(57)));
+        assert!((glance().latency().nth(57).unwrap().unwrap() - 200.0).abs() < 0.01);
+        assert_eq!(glance().latency_ms, Some(300.0));
         // The clock steps back by an hour: old beats stay where they are, new ones are not lost.
         clock.set(start.minus(Duration::from_secs(3600)));
         overview.apply(&[record(id, clock.now(), Status::Healthy, false, 0.1)], &[]);
-        assert_eq!(overview.item(id).unwrap().beats.len(), BEATS);
+        assert_eq!(beats().len(), BEATS);
         clock.set(start.plus(Duration::from_secs(100 * 60)));
-        assert_eq!(overview.item(id).unwrap().beats, ".".repeat(60));
+        assert_eq!(beats(), ".".repeat(60));
     }
 
     #[test]
@@ -515,7 +617,7 @@ mod tests {
         let overview = Overview::new(clock.clone());
         let definition = definition();
         let id = definition.id;
-        overview.define(&definition, Duration::from_secs(30), "t.total_seconds");
+        overview.define(&definition, Duration::from_secs(30), "t.total_seconds", 0);
         assert_eq!(overview.delta().unwrap().items.len(), 1);
         assert!(overview.delta().is_none());
         let change = |time: Timestamp, to: Status| Transition {

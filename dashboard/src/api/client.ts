@@ -1,4 +1,5 @@
 import { href } from '../base.ts';
+import { decodeOverview } from '../live/decode.ts';
 import { problemOf, unreachable } from './problem.ts';
 import type {
   CheckResult,
@@ -13,6 +14,7 @@ import type {
   Settings,
   Transition,
   UptimeWindow,
+  WireOverview,
 } from './types.ts';
 
 type Query = Record<string, string | number | boolean | null | undefined>;
@@ -98,7 +100,8 @@ export const api = {
 
   plugins: (signal?: AbortSignal) => request<Page<Plugin>>('GET', '/plugins', { signal }),
 
-  overview: (signal?: AbortSignal) => request<Overview>('GET', '/overview', { signal }),
+  overview: async (signal?: AbortSignal): Promise<Overview> =>
+    decodeOverview(await request<WireOverview>('GET', '/overview', { signal })).overview,
 
   monitor: (id: string, signal?: AbortSignal) => request<Monitor>('GET', at(id), { signal }),
 

@@ -253,6 +253,17 @@ export interface OverviewItem {
   tags: Record<string, string>;
   depends_on: string[];
   last_check: string | null;
+  /** The group it belongs to on the galaxy map, and its place in there. */
+  group: string;
+  slot: number;
+}
+
+/** A circle of the galaxy map; distances are those between neighbouring monitors. */
+export interface OverviewGroup {
+  name: string;
+  x: number;
+  y: number;
+  radius: number;
 }
 
 export interface Overview {
@@ -262,6 +273,7 @@ export interface Overview {
   bucket_seconds: number;
   bucket_end: number;
   counts: Counts;
+  groups: readonly OverviewGroup[];
   items: OverviewItem[];
 }
 
@@ -269,6 +281,22 @@ export interface OverviewUpdate {
   items: OverviewItem[];
   removed: string[];
   counts: Counts;
+  groups: readonly OverviewGroup[];
   bucket_end: number;
   time: string;
+}
+
+type WireGroup = [name: string, x: number, y: number, radius: number];
+
+/** An overview on the wire: `fields` says what the places of the arrays in `items` are. */
+export interface WireOverview extends Omit<Overview, 'groups' | 'items'> {
+  fields: string[];
+  statuses: string[];
+  groups: WireGroup[];
+  items: unknown[][];
+}
+
+export interface WireUpdate extends Omit<OverviewUpdate, 'groups' | 'items'> {
+  groups?: WireGroup[];
+  items: unknown[][];
 }

@@ -3,6 +3,11 @@ import type { Overview } from '../api/types.ts';
 import type { Connection, LiveMessage } from './messages.ts';
 import { type EventStream, LiveSource } from './source.ts';
 
+/** An empty overview as it comes from the server. */
+function empty(id = '1:0') {
+  return { id, fields: [], statuses: [], groups: [], items: [] };
+}
+
 class FakeStream implements EventStream {
   readyState = 0;
   closed = false;
@@ -17,7 +22,7 @@ class FakeStream implements EventStream {
     this.readyState = 2;
   }
 
-  send(type: string, data: unknown = {}, lastEventId = ''): void {
+  send(type: string, data: unknown = empty(), lastEventId = ''): void {
     for (const listener of this.#listeners.get(type) ?? []) {
       listener(new MessageEvent(type, { data: JSON.stringify(data), lastEventId }));
     }
@@ -75,7 +80,7 @@ describe('the live source', () => {
 
   it('is live with the first event and passes events on with their ids', () => {
     expect(connection()).toEqual({ state: 'connecting' });
-    last().send('snapshot', { id: '7:1' }, '7:1');
+    last().send('snapshot', empty('7:1'), '7:1');
     last().send('update', { items: [] }, '7:2');
     last().send('transition', { name: 'shop' }, '7:3');
     expect(connection()).toEqual({ state: 'live' });

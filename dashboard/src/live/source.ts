@@ -1,4 +1,5 @@
-import type { Overview, OverviewUpdate, Transition } from '../api/types.ts';
+import type { Overview, Transition, WireOverview, WireUpdate } from '../api/types.ts';
+import { type Decoder, decodeOverview } from './decode.ts';
 import type { Connection, LiveMessage } from './messages.ts';
 
 const FIRST_EVENT_MS = 10_000;
@@ -33,6 +34,7 @@ export class LiveSource {
   readonly #parts: SourceParts;
   readonly #random: () => number;
   #stream: EventStream | null = null;
+  #decoder: Decoder | null = null;
   #failures = 0;
   #lostSince: number | null = null;
   #heardAt = 0;
@@ -80,8 +82,16 @@ export class LiveSource {
         this.#hear();
         deliver(JSON.parse(event.data) as T, event.lastEventId);
       });
-    on<Overview>('snapshot', (overview) => this.#parts.emit({ type: 'snapshot', overview }));
-    on<OverviewUpdate>('update', (update, id) => this.#parts.emit({ type: 'update', id, update }));
+    // A stream begins with a snapshot, or goes on after one that was read here.
+    on<WireOverview>('snapshot', (wire) => {
+      const { overview, decoder } = decodeOverview(wire);
+      this.#decoder = decoder;
+      this.#parts.emit({ type: 'snapshot', overview });
+    });
+    on<WireUpdate>('update', (wire, id) => {
+      if (this.#decoder === null) return;
+      this.#parts.emit({ type: 'update', id, update: this.#decoder.update(wire) });
+    });
     on<Transition>('transition', (transition) => this.#parts.emit({ type: 'transition', transition }));
     stream.addEventListener('open', () => {
       // A resumed stream has nothing to say when nothing was missed, so being open is enough for it.

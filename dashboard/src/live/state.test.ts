@@ -22,6 +22,8 @@ function item(id: string, changes: Partial<OverviewItem> = {}): OverviewItem {
     interval_seconds: 60,
     tags: {},
     depends_on: [],
+    group: '',
+    slot: 0,
     last_check: '2026-11-21T10:00:00Z',
     ...changes,
   };
@@ -35,13 +37,21 @@ function snapshot(id: string, items: OverviewItem[], changes: Partial<Overview> 
     bucket_seconds: 60,
     bucket_end: 600,
     counts: emptyCounts(),
+    groups: [],
     items,
     ...changes,
   };
 }
 
 function update(items: OverviewItem[], removed: string[] = [], bucketEnd = 600): OverviewUpdate {
-  return { items, removed, counts: emptyCounts(), bucket_end: bucketEnd, time: '2026-11-21T10:00:00Z' };
+  return {
+    items,
+    removed,
+    counts: emptyCounts(),
+    groups: [],
+    bucket_end: bucketEnd,
+    time: '2026-11-21T10:00:00Z',
+  };
 }
 
 const names = (state: typeof NOTHING) => [...state.entries.keys()].toSorted();

@@ -61,6 +61,7 @@ impl Fixture {
             created_by: String::new(),
             updated_by: String::new(),
             managed_by: ManagedBy::Api,
+            slot: None,
         };
         let monitor = Ok(Arc::new(Scripted(behaviour)) as Arc<dyn wise_core::Monitor>);
         let (definition, start) = (Arc::new(definition), StartMode::Now);

@@ -70,7 +70,8 @@ fn open(settings: &Settings, place: &Place, spool: &Path, now: Timestamp) -> any
     let what = || format!("the store in {} cannot be used", place.shown());
     match place {
         Place::Embedded(folder) => {
-            Ok(Movable::Sqlite(SqliteStore::open(&embedded(settings, folder), now).with_context(what)?))
+            let store = SqliteStore::open(&embedded(settings, folder), now).with_context(what)?;
+            Ok(Movable::Sqlite(Box::new(store)))
         }
         Place::Mongo(url) => {
             let mut options = mongo(settings, url, spool);

@@ -73,12 +73,15 @@ impl Link {
     }
 }
 
-/// The documents of a day that is over: its chunks, and its rollups by tier.
+/// The documents of a day: its chunks, and its rollups by tier.
+type OfDay = (Vec<Document>, BTreeMap<Tier, Vec<Document>>);
+
+/// The documents of a day that is over.
 pub(super) fn documents_of_day(
     monitor: MonitorId,
     day: i64,
     by_spool: BTreeMap<String, Vec<ProbeColumns>>,
-) -> Result<(Vec<Document>, BTreeMap<Tier, Vec<Document>>), StoreError> {
+) -> Result<OfDay, StoreError> {
     let mut chunks = Vec::new();
     // Processes of one location are one source.
     let mut all = Gathering::default();

@@ -148,6 +148,7 @@ fn definition(name: &str) -> MonitorDefinition {
         created_by: "me".to_owned(),
         updated_by: "me".to_owned(),
         managed_by: ManagedBy::Api,
+        slot: None,
     }
 }
 

@@ -154,7 +154,7 @@ fn everything_moves_both_ways_and_goes_on_after_a_cut() {
             expected.0.len(),
             expected.1.len()
         );
-        let from = Movable::Sqlite(store);
+        let from = Movable::Sqlite(Box::new(store));
 
         // It is cut off in the middle, by the server going away.
         let to = Movable::Mongo(in_mongo(&server, folders[1].path()));
@@ -186,11 +186,11 @@ fn everything_moves_both_ways_and_goes_on_after_a_cut() {
 
         let from = Movable::Mongo(found);
         let target = SqliteStore::open(&embedded(folders[2].path()), NOW).unwrap();
-        let to = Movable::Sqlite(target);
+        let to = Movable::Sqlite(Box::new(target));
         let moved = migrate(&from, &to, NOW, |_| {}).unwrap();
         assert_eq!((moved.monitors, moved.transitions), (3, 1200));
         let Movable::Sqlite(back) = to else { panic!("it is in a folder") };
-        same(&expected, &everything(&back, &monitors), "back in a folder");
+        same(&expected, &everything(&*back, &monitors), "back in a folder");
         // It goes on being used.
         let next = back.commit(&[]).unwrap();
         assert!(next.is_empty());
@@ -200,7 +200,7 @@ fn everything_moves_both_ways_and_goes_on_after_a_cut() {
         // A target with monitors of its own is left alone.
         let other = SqliteStore::open(&embedded(folders[3].path()), NOW).unwrap();
         other.insert_monitor(&definition("mine")).unwrap();
-        let to = Movable::Sqlite(other);
+        let to = Movable::Sqlite(Box::new(other));
         let refused = migrate(&from, &to, NOW, |_| {}).unwrap_err().to_string();
         assert!(refused.contains("monitors of its own"), "{refused}");
         let Movable::Sqlite(other) = to else { panic!("it is in a folder") };

@@ -36,6 +36,8 @@ function view(
     interval_seconds: 60,
     tags: {},
     depends_on: [],
+    group: '',
+    slot: 0,
     last_check: null,
     ...changes,
   };

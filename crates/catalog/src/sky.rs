@@ -1,0 +1,190 @@
+//! Where monitors stand on the galaxy map: the same place for life, for everybody who looks.
+//!
+//! A group is a circle, in which monitors stand in a spiral: number `n` at distance √(n + ½) and angle n · 137.5° (Vogel,
+//! "A better way to construct the sunflower head", 1979). The number is kept with the definition; centres and radii of
+//! groups are kept in the store. A place that becomes free is used again; a group that grows out of its circle moves
+//! as a whole, and no other does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use wise_core::MonitorDefinition;
+use wise_storage::Group;
+
+/// The tag that names a monitor's group.
+const TAG: &str = "group";
+/// Monitors that a circle has room for, at least.
+const ROOM: u32 = 12;
+/// Room between two circles.
+const GAP: f64 = 2.0;
+/// The golden angle.
+const ANGLE: f64 = 2.399_963_229_728_653;
+
+/// The group that a definition asks for.
+pub(crate) fn group_of(definition: &MonitorDefinition) -> &str {
+    definition.spec.tags.get(TAG).map_or("", String::as_str)
+}
+
+/// The places that are taken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sky {
+    groups: Vec<Group>,
+    taken: Vec<BTreeSet<u32>>,
+}
+
+/// A group as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    x: f64,
+    y: f64,
+    radius: f64,
+}
+
+impl Sky {
+    /// From what [`Sky::to_text`] gave.
+    pub(crate) fn from_text(text: &str) -> Self {
+        // Without it groups get other places, and nothing else is lost.
+        let stored: BTreeMap<String, Stored> = serde_json::from_str(text).unwrap_or_default();
+        let groups: Vec<Group> =
+            stored.into_iter().map(|(name, Stored { x, y, radius })| Group { name, x, y, radius }).collect();
+        Self { taken: vec![BTreeSet::new(); groups.len()], groups }
+    }
+
+    /// What is to be stored.
+    pub(crate) fn to_text(&self) -> String {
+        let used = self.groups.iter().zip(&self.taken).filter(|(_, taken)| !taken.is_empty());
+        let stored: BTreeMap<&str, Stored> = used
+            .map(|(group, _)| (group.name.as_str(), Stored { x: group.x, y: group.y, radius: group.radius }))
+            .collect();
+        serde_json::to_string(&stored).unwrap_or_default()
+    }
+
+    /// The groups, by number.
+    pub(crate) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The number of a group that has been there once.
+    pub(crate) fn number(&self, name: &str) -> u32 {
+        self.groups.iter().position(|group| group.name == name).unwrap_or(0) as u32
+    }
+
+    /// Takes a place in a group: `wanted` if it is free, or the first that is.
+    pub(crate) fn take(&mut self, name: &str, wanted: Option<u32>) -> u32 {
+        let number = match self.groups.iter().position(|group| group.name == name) {
+            Some(number) => number,
+            None => {
+                let radius = radius_for(0);
+                let (x, y) = self.free_place(radius, None);
+                self.groups.push(Group { name: name.to_owned(), x, y, radius });
+                self.taken.push(BTreeSet::new());
+                self.groups.len() - 1
+            }
+        };
+        let taken = &mut self.taken[number];
+        let is_free = |slot: &u32| !taken.contains(slot);
+        let first_free = || (0..).find(is_free).unwrap_or(u32::MAX);
+        let slot = wanted.filter(is_free).unwrap_or_else(first_free);
+        taken.insert(slot);
+        let radius = radius_for(slot);
+        if radius > self.groups[number].radius {
+            let (x, y) = self.free_place(radius, Some(number));
+            let group = &mut self.groups[number];
+            (group.x, group.y, group.radius) = (x, y, radius);
+        }
+        slot
+    }
+
+    /// Gives a place back.
+    pub(crate) fn free(&mut self, name: &str, slot: Option<u32>) {
+        if let (Some(number), Some(slot)) = (self.groups.iter().position(|group| group.name == name), slot) {
+            self.taken[number].remove(&slot);
+        }
+    }
+
+    /// The place nearest to the middle where a circle touches no other; of a group that has one already, its own if it
+    /// will do.
+    fn free_place(&self, radius: f64, own: Option<usize>) -> (f64, f64) {
+        let is_free = |(x, y): (f64, f64)| {
+            let others = self.groups.iter().enumerate().filter(|(number, _)| Some(*number) != own);
+            others.into_iter().all(|(_, other)| {
+                let (dx, dy) = (other.x - x, other.y - y);
+                dx.hypot(dy) >= radius + other.radius + GAP
+            })
+        };
+        if let Some(own) = own.and_then(|own| self.groups.get(own)).map(|own| (own.x, own.y))
+            && is_free(own)
+        {
+            return own;
+        }
+        let step = (radius / 2.0).max(2.0);
+        let place = |number: u32| {
+            let (distance, angle) = (step * f64::from(number).sqrt(), f64::from(number) * ANGLE);
+            // Two decimals are enough, and keep what is stored short.
+            let round = |value: f64| (value * 100.0).round() / 100.0;
+            (round(distance * angle.cos()), round(distance * angle.sin()))
+        };
+        (0..).map(place).find(|place| is_free(*place)).unwrap_or((0.0, 0.0))
+    }
+}
+
+/// The radius of a circle with this place, and room for as many more.
+fn radius_for(slot: u32) -> f64 {
+    let mut room = ROOM;
+    while room <= slot {
+        room = room.saturating_mul(2);
+    }
+    (f64::from(room).sqrt() + 1.0).ceil()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overlap(sky: &Sky) -> bool {
+        let groups = sky.groups();
+        groups.iter().enumerate().any(|(index, a)| {
+            groups[index + 1..].iter().any(|b| (a.x - b.x).hypot(a.y - b.y) < a.radius + b.radius)
+        })
+    }
+
+    #[test]
+    fn places_stay_and_free_ones_are_used_again() {
+        let mut sky = Sky::default();
+        let slots: Vec<u32> = (0..5).map(|_| sky.take("shop", None)).collect();
+        assert_eq!(slots, [0, 1, 2, 3, 4]);
+        sky.free("shop", Some(2));
+        sky.free("shop", None);
+        assert_eq!((sky.take("shop", None), sky.take("shop", Some(4)), sky.take("shop", Some(9))), (2, 5, 9));
+        assert_eq!((sky.number("shop"), sky.groups()[0].x), (0, 0.0));
+    }
+
+    #[test]
+    fn groups_never_overlap_and_only_the_one_that_grows_moves() {
+        let mut sky = Sky::default();
+        for name in 0..60 {
+            sky.take(&name.to_string(), None);
+        }
+        assert!(!overlap(&sky));
+        let before = sky.groups().to_vec();
+        for _ in 0..1000 {
+            sky.take("7", None);
+        }
+        assert!(!overlap(&sky));
+        let moved: Vec<&str> = sky
+            .groups()
+            .iter()
+            .zip(&before)
+            .filter(|(now, before)| now != before)
+            .map(|(now, _)| now.name.as_str())
+            .collect();
+        assert_eq!(moved, ["7"]);
+        let group = &sky.groups()[7];
+        assert!(group.radius >= 1000_f64.sqrt() && group.radius < 60.0);
+        let mut again = Sky::from_text(&sky.to_text());
+        assert_eq!(again.groups().len(), 60);
+        again.take("7", Some(500));
+        assert_eq!(again.groups()[again.number("7") as usize], *group);
+        assert!(Sky::from_text("no JSON").groups().is_empty());
+    }
+}
