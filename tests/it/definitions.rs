@@ -1,7 +1,7 @@
 //! Bad input says which field and why, and changes nothing; good input does what it says.
 
 use serde_json::{Value, json};
-use wise_e2e::{Nginx, Server, request, until};
+use wise_e2e::{Builder, Nginx, Server, request, until};
 
 fn website(name: &str) -> Value {
     json!({"name": name, "kind": "website", "interval": "60s", "settings": {"url": "http://127.0.0.1:9/"}})
@@ -211,4 +211,108 @@ fn files_keep_monitors_and_are_followed() {
         (None, None) => Ok(()),
         both => Err(format!("{both:?}")),
     });
+}
+
+#[test]
+fn all_definitions_go_out_and_in_again_without_loss_and_all_or_none() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let server = Server::start(folders[0].path());
+    let database = json!({"name": "ledger", "kind": "postgresql", "settings": {
+        "url": "postgresql://mon@db.example/ledger", "password": "s3cret-pw", "tls": {"mode": "off"}
+    }, "tags": {"team": "größe", "group": "money"}, "enabled": false});
+    server.add(&database);
+    server.add(&json!({"name": "shop", "kind": "website", "interval": "5m", "timeout": "4s", "failures_before_unhealthy": 3,
+        "settings": {"url": "http://127.0.0.1:9/", "headers": {"X-A": "b"}}, "depends_on": ["ledger"],
+        "thresholds": {"website.total_seconds": {"warning": 0.5, "critical": 2.0}}, "enabled": false}));
+    let json_text = server.call("GET", "/api/v1/export/monitors", None).body;
+    let toml_text = server.call("GET", "/api/v1/export/monitors?format=toml", None).body;
+    assert!(!json_text.contains("s3cret-pw") && !toml_text.contains("s3cret-pw"));
+    let exported: Value = serde_json::from_str(&json_text).unwrap();
+    assert_eq!(exported["secrets_to_set"], json!(["LEDGER_PASSWORD"]));
+
+    let target = Builder::new(folders[1].path()).env("LEDGER_PASSWORD", "s3cret-pw").start();
+    let import = |query: &str, kind: &str, text: &str| {
+        let header = format!("Content-Type: application/{kind}");
+        let path = format!("/api/v1/import/monitors{query}");
+        wise_e2e::request(target.port, "POST", &path, &[&header], text.as_bytes()).unwrap()
+    };
+    let names = || target.get("/api/v1/monitors")["items"].as_array().unwrap().len();
+    let before = names();
+    let (without, text) = (exported, json_text);
+    let tried = import("?dry_run=true", "json", &text);
+    assert_eq!((tried.status, &tried.json()["created"]), (200, &json!(2)), "{}", tried.body);
+    assert_eq!(names(), before, "nothing was done");
+
+    // One that is wrong takes none of the others with it.
+    let mut wrong = without.clone();
+    wrong["monitor"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": "bad", "kind": "website", "settings": {"url": "ftp://x"}}));
+    wrong["monitor"].as_array_mut().unwrap().push(json!({"name": "round", "kind": "website", "settings": {"url": "http://x/"}, "depends_on": ["about"]}));
+    wrong["monitor"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": "env", "kind": "website", "settings": {"url": "http://${HOME}/"}}));
+    wrong["monitor"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": "shop", "kind": "website", "settings": {"url": "http://y/"}}));
+    let refused = import("", "json", &wrong.to_string());
+    assert_eq!(refused.status, 422);
+    let fields: Vec<String> = refused.json()["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["field"].as_str().unwrap().to_owned())
+        .collect();
+    for expected in
+        ["monitor[2].settings.url", "monitor[3].depends_on", "monitor[4].settings.url", "monitor[5].name"]
+    {
+        assert!(fields.iter().any(|field| field.starts_with(expected)), "{expected} is not in {fields:?}");
+    }
+    let circle = json!({"monitor": [
+        {"name": "a", "kind": "website", "settings": {"url": "http://x/"}, "depends_on": ["b"]},
+        {"name": "b", "kind": "website", "settings": {"url": "http://x/"}, "depends_on": ["a"]},
+    ]});
+    assert_eq!(import("", "json", &circle.to_string()).status, 422);
+    assert_eq!(names(), before, "nothing was changed");
+
+    let done = import("", "json", &text);
+    assert_eq!((done.status, &done.json()["created"]), (200, &json!(2)), "{}", done.body);
+    let again = import("", "json", &text);
+    assert_eq!(
+        (&again.json()["unchanged"], &again.json()["created"]),
+        (&json!(2), &json!(0)),
+        "{}",
+        again.body
+    );
+    // What comes out again is the same.
+    let back: Value =
+        serde_json::from_str(&target.call("GET", "/api/v1/export/monitors", None).body).unwrap();
+    let sorted = |all: &Value| {
+        let mut all = all["monitor"].as_array().unwrap().clone();
+        all.sort_by_key(|one| one["name"].to_string());
+        all
+    };
+    assert_eq!(sorted(&back), sorted(&without));
+    let shop = target.get("/api/v1/monitors?q=shop")["items"][0].clone();
+    let ledger = target.get("/api/v1/monitors?q=ledger")["items"][0]["id"].clone();
+    assert_eq!(
+        (&shop["depends_on"][0], &shop["thresholds"]["website.total_seconds"]["warning"]),
+        (&ledger, &json!(0.5))
+    );
+
+    let changed = text.replace("\"5m\"", "\"10m\"");
+    assert_eq!(import("", "json", &changed).status, 422, "another monitor has the name");
+    assert_eq!(import("?on_conflict=skip", "json", &changed).json()["skipped"], 1);
+    assert_eq!(target.get("/api/v1/monitors?q=shop")["items"][0]["interval"], "5m");
+    assert_eq!(import("?on_conflict=replace", "json", &changed).json()["replaced"], 1);
+    assert_eq!(target.get("/api/v1/monitors?q=shop")["items"][0]["interval"], "10m");
+    // TOML goes the same way.
+    let done = import("?on_conflict=replace", "toml", &toml_text);
+    assert_eq!((done.status, &done.json()["replaced"]), (200, &json!(1)), "{}", done.body);
+    assert_eq!(import("", "xml", "<a/>").status, 415);
+    assert_eq!(import("?on_conflict=perhaps", "json", &text).status, 422);
+    assert_eq!(import("", "json", "{\"monitors\": []}").status, 422);
 }

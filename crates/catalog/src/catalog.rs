@@ -374,7 +374,11 @@ impl Catalog {
     }
 
     /// JSON into a spec, with stored secrets put where the mask was sent back.
-    fn parse(&self, body: Value, stored: Option<&MonitorDefinition>) -> Result<MonitorSpec, CatalogError> {
+    pub(crate) fn parse(
+        &self,
+        body: Value,
+        stored: Option<&MonitorDefinition>,
+    ) -> Result<MonitorSpec, CatalogError> {
         if !body.is_object() {
             return Err(FieldErrors::from(FieldError::new("", "wrong type: expected an object")).into());
         }
@@ -394,7 +398,7 @@ impl Catalog {
     }
 
     /// Everything that can be wrong with a spec. Dependencies become ids.
-    fn validate(
+    pub(crate) fn validate(
         &self,
         id: MonitorId,
         spec: &mut MonitorSpec,

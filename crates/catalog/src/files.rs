@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use wise_core::{
-    FieldErrors, ManagedBy, MonitorDefinition, MonitorId, MonitorSpec, Registry, SecretSource, deserialize,
-};
+use wise_core::{ManagedBy, MonitorDefinition, MonitorId, MonitorSpec, deserialize};
 
-use crate::catalog::{Catalog, CatalogEntry, masked_settings};
+use crate::catalog::{Catalog, CatalogEntry};
 use crate::error::CatalogError;
 
 /// A monitor as it stands in a file.
@@ -281,107 +279,6 @@ impl Catalog {
                 self.update(&old, monitor.spec.clone(), "file").map(|_| ())
             }
         }
-    }
-}
-
-/// The definitions as a TOML file that can be read again. Secrets given as text become references to variables, since
-/// an export is for everybody's eyes.
-///
-/// # Errors
-/// A definition that TOML cannot express.
-pub fn export(registry: &Registry, definitions: &[MonitorDefinition]) -> Result<String, FieldErrors> {
-    let names: BTreeMap<String, String> = definitions
-        .iter()
-        .map(|definition| (definition.id.to_string(), definition.spec.name.clone()))
-        .collect();
-    let mut out = String::from("# Monitors of wise-monitoring. Put this file into config/monitors.d.\n");
-    let mut secrets = Vec::new();
-    for definition in definitions {
-        let mut spec = definition.spec.clone();
-        spec.settings = masked_settings(registry, definition);
-        let prefix = variable(&spec.name);
-        mask_to_reference(&mut spec.settings, &prefix, &mut secrets);
-        for id in &mut spec.depends_on {
-            if let Some(name) = names.get(id) {
-                id.clone_from(name);
-            }
-        }
-        let mut value = serde_json::to_value(&spec)
-            .map_err(|error| FieldErrors::from(wise_core::FieldError::new("", error.to_string())))?;
-        drop_defaults(&mut value);
-        let table = toml::to_string(&Wrapped { monitor: [value] }).map_err(|error| {
-            FieldErrors::from(wise_core::FieldError::new(spec.name.clone(), error.to_string()))
-        })?;
-        out.push('\n');
-        out.push_str(&table);
-    }
-    if !secrets.is_empty() {
-        let list: Vec<String> = secrets.iter().map(|name| format!("#   {name}\n")).collect();
-        out.insert_str(0, &format!("# Secrets to set in .env or the environment:\n{}", list.concat()));
-    }
-    Ok(out)
-}
-
-#[derive(serde::Serialize)]
-struct Wrapped {
-    monitor: [Value; 1],
-}
-
-fn variable(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
-}
-
-fn mask_to_reference(value: &mut Value, path: &str, secrets: &mut Vec<String>) {
-    match value {
-        Value::String(text) if text == wise_core::MASK => {
-            secrets.push(path.to_owned());
-            *value = reference(&SecretSource::Env(path.to_owned()));
-        }
-        Value::String(text) if text.contains(wise_core::MASK) => {
-            secrets.push(path.to_owned());
-            *text = text.replace(wise_core::MASK, &format!("${{{path}}}"));
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                mask_to_reference(item, &format!("{path}_{index}"), secrets);
-            }
-        }
-        Value::Object(map) => {
-            for (key, item) in map.iter_mut() {
-                mask_to_reference(item, &format!("{path}_{}", variable(key)), secrets);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn reference(source: &SecretSource) -> Value {
-    match source {
-        SecretSource::Env(name) => serde_json::json!({"env": name}),
-        SecretSource::File(path) => serde_json::json!({"file": path}),
-        SecretSource::Text(_) => Value::Null,
-    }
-}
-
-/// TOML has no null, and empty or default fields say nothing.
-fn drop_defaults(value: &mut Value) {
-    let Value::Object(map) = value else { return };
-    let plain = MonitorSpec::new("", "", Value::Null);
-    let plain = serde_json::to_value(&plain).unwrap_or_default();
-    map.retain(|key, value| !value.is_null() && plain.get(key) != Some(value));
-    for value in map.values_mut() {
-        drop_nulls(value);
-    }
-}
-
-fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, value| !value.is_null());
-            map.values_mut().for_each(drop_nulls);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
-        _ => {}
     }
 }
 

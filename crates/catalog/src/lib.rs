@@ -5,10 +5,14 @@
 
 mod catalog;
 mod error;
+mod export;
 mod files;
+mod import;
 mod sky;
 mod start;
 
 pub use catalog::{Catalog, CatalogEntry, Parts, open_secrets};
 pub use error::CatalogError;
-pub use files::{FileMonitor, FileProblem, export, read_folder};
+pub use export::{FIRST_START, Format, export, read_export};
+pub use files::{FileMonitor, FileProblem, read_folder};
+pub use import::{Conflict, Imported};

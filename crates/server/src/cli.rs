@@ -43,8 +43,12 @@ pub(crate) enum Command {
     },
     /// List the kinds of monitor
     Plugins,
-    /// Print every monitor as TOML, secrets as references
-    Export,
+    /// Print every monitor, secrets as references
+    Export {
+        /// toml, or json, which `POST /api/v1/import/monitors` takes too [default: toml]
+        #[arg(long)]
+        format: Option<String>,
+    },
     /// Copy the whole store into one file; a server may run meanwhile
     Backup {
         /// The file to make; it must not be there yet

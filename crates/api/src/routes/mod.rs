@@ -1,6 +1,7 @@
 //! The routes, one file a resource.
 
 mod dashboard;
+mod definitions;
 mod events;
 mod export;
 mod health;
@@ -64,6 +65,8 @@ fn register(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
         .service(readings::show_readings)
         .service(query::run_query)
         .service(export::export_history)
+        .service(definitions::export_monitors)
+        .service(definitions::import_monitors)
         .service(history::show_history)
         .service(history::list_results)
         .service(history::list_transitions)

@@ -28,7 +28,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Restore { file } => store::restore(&file, &cli.sources, &environment),
         Command::CheckStore => store::check(&cli.sources, &environment),
         Command::Migrate { from, to } => migrate::run(from.as_deref(), &to, &cli.sources, &environment),
-        Command::Export => export::run(&cli.sources, &environment),
+        Command::Export { format } => export::run(format.as_deref(), &cli.sources, &environment),
         Command::Generate { what } => generate::run(&what),
     }
 }

@@ -12,7 +12,7 @@ use actix_web::HttpServer;
 use anyhow::Context;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use wise_catalog::{Catalog, CatalogError, read_folder};
+use wise_catalog::{Catalog, CatalogError, FIRST_START, read_folder};
 use wise_storage::MongoStore;
 use wise_storage::ports::Store;
 
@@ -24,8 +24,6 @@ use crate::settings::Settings;
 
 /// Answers in progress may take this long when the server stops.
 const DRAIN: Duration = Duration::from_secs(3);
-/// Who makes and changes the server's own monitor.
-pub(super) const FIRST_START: &str = "first start";
 
 pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Result<ExitCode> {
     let loaded = super::load(sources, environment)?;

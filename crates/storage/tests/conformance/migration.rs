@@ -51,7 +51,7 @@ fn filled(folder: &Path) -> (SqliteStore, Vec<MonitorId>) {
         monitor: monitors[0],
         time: at(number * 1000),
         from: Some(Status::Healthy),
-        to: if number % 2 == 0 { Status::Healthy } else { Status::Unhealthy },
+        to: if number.is_multiple_of(2) { Status::Healthy } else { Status::Unhealthy },
         down: number % 2 == 1,
         reason: None,
         evidence: Some(std::sync::Arc::new(json!({"$n": number}))),

@@ -1,0 +1,273 @@
+//! Taking in many definitions at once, all or none.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use wise_core::{FieldError, FieldErrors, ManagedBy, MonitorId, MonitorSpec};
+
+use crate::catalog::{Catalog, CatalogEntry};
+use crate::error::CatalogError;
+
+/// What to do with a monitor whose name is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conflict {
+    /// Take in nothing at all, unless it is the same.
+    #[default]
+    Fail,
+    /// Replace the one that is there.
+    Replace,
+    /// Leave the one that is there.
+    Skip,
+}
+
+impl Conflict {
+    /// Reads `fail`, `replace` or `skip`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "fail" => Some(Self::Fail),
+            "replace" => Some(Self::Replace),
+            "skip" => Some(Self::Skip),
+            _ => None,
+        }
+    }
+}
+
+/// What an import did, or would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Monitors that are new.
+    pub created: usize,
+    /// Monitors that were changed.
+    pub replaced: usize,
+    /// Monitors that are there as they are wanted.
+    pub unchanged: usize,
+    /// Monitors that were left as they are, because of their name.
+    pub skipped: usize,
+}
+
+/// A definition that was found right.
+struct Ready {
+    number: usize,
+    id: MonitorId,
+    spec: MonitorSpec,
+    old: Option<CatalogEntry>,
+}
+
+/// What was done, to be undone.
+enum Done {
+    Created(MonitorId),
+    Replaced(Box<CatalogEntry>),
+}
+
+/// Errors of one definition, with its place in the list.
+fn of_item(number: usize, errors: FieldErrors) -> Vec<FieldError> {
+    let prefix = |mut error: FieldError| {
+        let field = if error.field.is_empty() { String::new() } else { format!(".{}", error.field) };
+        error.field = format!("monitor[{number}]{field}");
+        error
+    };
+    errors.0.into_iter().map(prefix).collect()
+}
+
+impl Catalog {
+    /// Takes in definitions, given as in an export: all of them, or none. With `dry_run`, only says what would be done.
+    ///
+    /// # Errors
+    /// What is wrong, with the number of the definition; nothing has changed.
+    pub fn import(
+        &self,
+        all: &[Value],
+        conflict: Conflict,
+        dry_run: bool,
+        by: &str,
+    ) -> Result<Imported, CatalogError> {
+        let _one = self.write();
+        let mut done = Imported::default();
+        let ready = self.examine(all, conflict, &mut done)?;
+        let ordered = in_order(ready)?;
+        if dry_run {
+            return Ok(done);
+        }
+        let mut undo = Vec::new();
+        for one in ordered {
+            let name = one.spec.name.clone();
+            let outcome = match &one.old {
+                None => self.insert(one.id, one.spec, ManagedBy::Api, by).map(|_| Done::Created(one.id)),
+                Some(old) => {
+                    self.update(&old.definition, one.spec, by).map(|_| Done::Replaced(Box::new(old.clone())))
+                }
+            };
+            match outcome {
+                Ok(done) => undo.push(done),
+                Err(error) => {
+                    tracing::error!("importing {name} failed, and what was imported is taken back: {error}");
+                    self.undo(undo, by);
+                    return Err(match error {
+                        CatalogError::Invalid(errors) => {
+                            CatalogError::Invalid(FieldErrors(of_item(one.number, errors)))
+                        }
+                        other => other,
+                    });
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// Looks at every definition, and finds everything that is wrong.
+    fn examine(
+        &self,
+        all: &[Value],
+        conflict: Conflict,
+        done: &mut Imported,
+    ) -> Result<Vec<Ready>, CatalogError> {
+        let known: BTreeMap<String, CatalogEntry> =
+            self.list().into_iter().map(|entry| (entry.definition.spec.name.clone(), entry)).collect();
+        let name_of = |value: &Value| value.get("name").and_then(Value::as_str).map(str::to_owned);
+        let mut names: BTreeMap<String, usize> = BTreeMap::new();
+        let mut errors = Vec::new();
+        for (number, name) in
+            all.iter().enumerate().filter_map(|(number, value)| Some((number, name_of(value)?)))
+        {
+            if let Some(first) = names.insert(name.clone(), number) {
+                let error = FieldError::new("name", format!("is that of monitor[{first}] too")).value(name);
+                errors.extend(of_item(number, error.into()));
+            }
+        }
+        let mut ready = Vec::new();
+        for (number, body) in all.iter().enumerate() {
+            let old = name_of(body).and_then(|name| known.get(&name));
+            let examined = self.examine_one(body, old, &names).and_then(|spec| {
+                let Some(old) = old else { return Ok(Some((MonitorId::generate(), spec))) };
+                if self.resolved(&spec) == old.definition.spec {
+                    done.unchanged += 1;
+                    return Ok(None);
+                }
+                match (conflict, &old.definition.managed_by) {
+                    (Conflict::Skip, _) => {
+                        done.skipped += 1;
+                        Ok(None)
+                    }
+                    (_, ManagedBy::File(file)) => {
+                        let error =
+                            FieldError::new("name", format!("is that of a monitor in the file {file}"));
+                        Err(FieldErrors::from(
+                            error.value(&spec.name).cure("change it there, or import with skip"),
+                        )
+                        .into())
+                    }
+                    (Conflict::Fail, _) => {
+                        let error = FieldError::new("name", "is taken by a monitor that is another");
+                        Err(FieldErrors::from(error.value(&spec.name).cure("import with replace or skip"))
+                            .into())
+                    }
+                    (Conflict::Replace, _) => Ok(Some((old.definition.id, spec))),
+                }
+            });
+            match examined {
+                Ok(None) => {}
+                Ok(Some((id, spec))) => {
+                    let count = if old.is_some() { &mut done.replaced } else { &mut done.created };
+                    *count += 1;
+                    ready.push(Ready { number, id, spec, old: old.cloned() });
+                }
+                Err(CatalogError::Invalid(wrong)) => errors.extend(of_item(number, wrong)),
+                Err(other) => {
+                    let error = FieldError::new("", other.to_string());
+                    errors.extend(of_item(number, error.into()));
+                }
+            }
+        }
+        FieldErrors(errors).into_result()?;
+        Ok(ready)
+    }
+
+    fn examine_one(
+        &self,
+        body: &Value,
+        old: Option<&CatalogEntry>,
+        names: &BTreeMap<String, usize>,
+    ) -> Result<MonitorSpec, CatalogError> {
+        if let Some(path) = variable_in(body, "") {
+            let error = FieldError::new(path, "has a variable, which only files may have");
+            let cure = "write the value itself, or put the definition into a file of monitors.folder";
+            return Err(FieldErrors::from(error.cure(cure)).into());
+        }
+        let spec = self.parse(body.clone(), old.map(|old| &*old.definition))?;
+        // Dependencies within the import are not there yet.
+        let mut alone = spec.clone();
+        alone.depends_on.retain(|name| !names.contains_key(name));
+        match self.validate(old.map_or_else(MonitorId::generate, |old| old.definition.id), &mut alone) {
+            Ok(_) => Ok(spec),
+            Err(CatalogError::NameTaken(_)) if old.is_some() => Ok(spec),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// With the ids of its dependencies, as far as they are known.
+    fn resolved(&self, spec: &MonitorSpec) -> MonitorSpec {
+        let mut spec = spec.clone();
+        let all = self.list();
+        for wanted in &mut spec.depends_on {
+            if let Some(found) = all.iter().find(|entry| entry.definition.spec.name == *wanted) {
+                *wanted = found.definition.id.to_string();
+            }
+        }
+        spec
+    }
+
+    fn undo(&self, done: Vec<Done>, by: &str) {
+        for one in done.into_iter().rev() {
+            let outcome = match one {
+                Done::Created(id) => self.remove(id),
+                Done::Replaced(old) => match self.get(old.definition.id) {
+                    Some(now) => self.update(&now.definition, old.definition.spec.clone(), by).map(drop),
+                    None => Ok(()),
+                },
+            };
+            if let Err(error) = outcome {
+                tracing::error!("a part of an import could not be taken back: {error}");
+            }
+        }
+    }
+}
+
+/// Dependencies before those that need them.
+fn in_order(mut left: Vec<Ready>) -> Result<Vec<Ready>, CatalogError> {
+    let mut ordered = Vec::with_capacity(left.len());
+    let mut waiting: std::collections::BTreeSet<String> =
+        left.iter().map(|one| one.spec.name.clone()).collect();
+    while !left.is_empty() {
+        let before = left.len();
+        let (now, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|one| {
+            !one.spec.depends_on.iter().any(|name| waiting.contains(name) && *name != one.spec.name)
+        });
+        for one in &now {
+            waiting.remove(&one.spec.name);
+        }
+        ordered.extend(now);
+        left = later;
+        if left.len() == before {
+            let circle = |one: &Ready| {
+                let error = FieldError::new("depends_on", "leads back to itself")
+                    .value(one.spec.depends_on.join(", "));
+                of_item(one.number, error.into())
+            };
+            return Err(FieldErrors(left.iter().flat_map(circle).collect()).into());
+        }
+    }
+    Ok(ordered)
+}
+
+/// The place of a text with `${…}`.
+fn variable_in(value: &Value, path: &str) -> Option<String> {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Value::String(text) if text.contains("${") => Some(path.to_owned()),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(index, item)| variable_in(item, &format!("{path}[{index}]")))
+        }
+        Value::Object(map) => map.iter().find_map(|(key, item)| variable_in(item, &below(key))),
+        _ => None,
+    }
+}
