@@ -96,7 +96,7 @@ fn history_has_every_phase_and_the_overview_keeps_up() {
     let items = overview["items"].as_array().unwrap();
     let item = items.iter().find(|item| item[place("id")] == id.as_str()).unwrap();
     assert!(item[place("beats")].as_str().unwrap().ends_with('h'), "{item}");
-    assert_eq!(item[place("latency")].as_str().unwrap().len(), 60);
+    assert!(item[place("latency")].as_str().unwrap().contains('!'), "{item}");
     assert!(item[place("latency_ms")].as_f64().unwrap() > 0.0);
     assert_eq!((&item[place("uptime_24h")], &item[place("status")]), (&json!(1), &json!(0)));
     assert_eq!(

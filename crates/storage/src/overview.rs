@@ -1,6 +1,6 @@
 //! The live view: every monitor's status, last latency, 24-hour uptime and last hour, kept as verdicts come in.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -185,6 +185,8 @@ pub struct Overview {
 #[derive(Debug, Default)]
 struct State {
     monitors: HashMap<MonitorId, Live>,
+    /// By name, as they are shown.
+    order: BTreeSet<(String, MonitorId)>,
     dirty: HashSet<MonitorId>,
     removed: Vec<MonitorId>,
     groups: Arc<[Group]>,
@@ -232,8 +234,13 @@ impl Overview {
     ) {
         let mut state = self.lock();
         let now = self.clock.now();
+        let state = &mut *state;
         let live = state.monitors.entry(definition.id).or_insert_with(|| Live::new(definition, now));
         let spec = &definition.spec;
+        if live.item.name != spec.name {
+            state.order.remove(&(std::mem::take(&mut live.item.name), definition.id));
+            state.order.insert((spec.name.clone(), definition.id));
+        }
         live.headline = headline;
         live.item.name.clone_from(&spec.name);
         live.item.kind.clone_from(&spec.kind);
@@ -255,7 +262,8 @@ impl Overview {
     /// Removes a monitor.
     pub fn remove(&self, id: MonitorId) {
         let mut state = self.lock();
-        if state.monitors.remove(&id).is_some() {
+        if let Some(live) = state.monitors.remove(&id) {
+            state.order.remove(&(live.item.name, id));
             state.dirty.remove(&id);
             state.removed.push(id);
         }
@@ -330,13 +338,10 @@ impl Overview {
         let mut state = self.lock();
         let counts = state.counts();
         let groups = state.groups.clone();
-        let mut items: Vec<Glance> = Vec::with_capacity(state.monitors.len());
-        items.extend(state.monitors.values_mut().map(|live| live.shown(now)));
+        let State { monitors, order, .. } = &mut *state;
+        let mut items: Vec<Glance> = Vec::with_capacity(order.len());
+        items.extend(order.iter().filter_map(|(_, id)| Some(monitors.get_mut(id)?.shown(now))));
         drop(state);
-        // By index: an item has half a kilobyte.
-        let mut order: Vec<u32> = (0..items.len() as u32).collect();
-        order.sort_by(|a, b| items[*a as usize].about.name.cmp(&items[*b as usize].about.name));
-        let items = order.into_iter().map(|index| items[index as usize].clone()).collect();
         OverviewSnapshot { time: now, bucket_end: bucket_end(now), counts, groups, items }
     }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { WireOverview } from '../api/types.ts';
 import { emptyCounts } from '../status/status.ts';
-import { decodeLevels, decodeOverview, lengthenBeats } from './decode.ts';
+import { decodeLevels, decodeOverview, lengthen } from './decode.ts';
 
 const WIRE: WireOverview = {
   id: '7:1',
@@ -45,7 +45,7 @@ const WIRE: WireOverview = {
       12.5,
       0.99,
       '58.hu',
-      `${'!'.repeat(58)}#~`,
+      '58!#~',
       30,
       { env: 'prod' },
       ['b'],
@@ -73,6 +73,7 @@ describe('the overview on the wire', () => {
       slot: 3,
       last_check: null,
       depends_on: ['b'],
+      tags: { env: 'prod', group: 'shop' },
     });
     expect(overview.items[0]?.latency).toHaveLength(60);
   });
@@ -94,13 +95,14 @@ describe('the overview on the wire', () => {
   });
 
   it('has bars by their runs, and latencies by their letters', () => {
-    expect(lengthenBeats('60.')).toBe('.'.repeat(60));
-    expect(lengthenBeats('2h?10.u')).toBe(`hh?${'.'.repeat(10)}u`);
-    const [none, lowest, before, after, highest] = decodeLevels('!#[]~');
+    expect(lengthen('60.')).toBe('.'.repeat(60));
+    expect(lengthen('2h?10.u')).toBe(`hh?${'.'.repeat(10)}u`);
+    expect(decodeLevels('3!')).toEqual([null, null, null]);
+    const [none, lowest, before, after, highest] = decodeLevels('!#/:~');
     expect(none).toBeNull();
     expect(lowest).toBeCloseTo(0.01);
-    // The backslash between the two is left out.
-    expect((after ?? 0) / (before ?? 1)).toBeCloseTo(1.2);
-    expect(highest).toBeCloseTo(0.01 * 1.2 ** 90);
+    // The digits between the two are left out.
+    expect((after ?? 0) / (before ?? 1)).toBeCloseTo(1.22);
+    expect((highest ?? 0) / (0.01 * 1.22 ** 80)).toBeCloseTo(1);
   });
 });

@@ -14,23 +14,21 @@ import { STATUSES } from '../status/status.ts';
  */
 
 const NO_LATENCY = '!';
-const FIRST = '#'.charCodeAt(0);
-const LEFT_OUT = '\\'.charCodeAt(0);
+/** The letters of latencies, the lowest first. */
+const LETTERS = "#$%&'()*+,-./:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~";
 const LOWEST_MS = 0.01;
-const RATIO = 1.2;
+const RATIO = 1.22;
 
 /** `57.hf.` becomes 57 points, h, f and a point. */
-export function lengthenBeats(text: string): string {
+export function lengthen(text: string): string {
   return text.replace(/(\d+)(\D)/g, (_, count: string, letter: string) => letter.repeat(Number(count)));
 }
 
-/** Latencies in milliseconds from their letters, each right to a tenth. */
+/** Latencies in milliseconds from their letters, each right to an eighth. */
 export function decodeLevels(text: string): (number | null)[] {
-  return Array.from(text, (letter) => {
-    if (letter === NO_LATENCY) return null;
-    const code = letter.charCodeAt(0);
-    return LOWEST_MS * RATIO ** (code - FIRST - (code > LEFT_OUT ? 1 : 0));
-  });
+  return Array.from(lengthen(text), (letter) =>
+    letter === NO_LATENCY ? null : LOWEST_MS * RATIO ** LETTERS.indexOf(letter),
+  );
 }
 
 function date(seconds: unknown): string | null {
@@ -68,6 +66,7 @@ export class Decoder {
 
   #item(array: readonly unknown[]): OverviewItem {
     const at = (name: string): unknown => array[this.#place.get(name) ?? -1];
+    const group = this.#groups[at('group') as number]?.name ?? '';
     const status = STATUSES.find((known) => known === this.#statuses[at('status') as number]);
     return {
       id: at('id') as string,
@@ -79,13 +78,13 @@ export class Decoder {
       reason: (at('reason') as string | null) ?? null,
       latency_ms: (at('latency_ms') as number | null) ?? null,
       uptime_24h: (at('uptime_24h') as number | null) ?? null,
-      beats: lengthenBeats(at('beats') as string),
+      beats: lengthen(at('beats') as string),
       latency: decodeLevels(at('latency') as string),
       interval_seconds: at('interval_seconds') as number,
-      tags: at('tags') as Record<string, string>,
+      tags: { ...(at('tags') as Record<string, string>), ...(group === '' ? {} : { group }) },
       depends_on: at('depends_on') as string[],
       last_check: date(at('last_check')),
-      group: this.#groups[at('group') as number]?.name ?? '',
+      group,
       slot: at('slot') as number,
     };
   }

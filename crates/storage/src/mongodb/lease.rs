@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use wise_core::Timestamp;
 
 use super::remote::Remote;
-use super::schema::{FORMAT, META, MONITORS, TRANSITIONS, WRITER};
+use super::schema::{FORMAT, MONITORS, TRANSITIONS, WRITER};
 use crate::error::StoreError;
 
 /// The writer's document.
@@ -48,7 +48,7 @@ impl Operation {
     }
 
     fn changes_definitions(&self) -> bool {
-        matches!(self, Self::Monitor(_) | Self::Set(META, _))
+        matches!(self, Self::Monitor(_))
     }
 }
 

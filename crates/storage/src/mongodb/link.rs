@@ -36,6 +36,8 @@ const KEPT: &str = "mongodb_kept_definitions";
 pub(super) const SENDER: &str = "mongodb";
 /// Transitions in one commit.
 const PAGE: usize = 200;
+/// Bytes of one commit: it has to fit into the document of the writer.
+const COMMIT_BYTES: usize = 4 << 20;
 /// How often somebody who waits looks for signs of life.
 const LOOK: Duration = Duration::from_secs(2);
 /// How often it is tried to reach a server that is away.
@@ -337,7 +339,20 @@ impl Link {
         }
     }
 
-    pub(super) fn run(&self, woken: &Receiver<Wake>) {
+    /// Runs until it is told to end. A panic is our own trouble: it is told, and everything is tried again.
+    pub(super) fn keep_running(&self, woken: &Receiver<Wake>) {
+        loop {
+            let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(woken)));
+            if run.is_ok() {
+                return;
+            }
+            let reason = "what sends to it ended in a panic, and is started again".to_owned();
+            self.state.note(&Err(StoreError::Server { reason }));
+            pause(RETRY);
+        }
+    }
+
+    fn run(&self, woken: &Receiver<Wake>) {
         let (mut last_send, mut last_compact) = (Instant::now(), None::<Instant>);
         let mut silent: Option<(i64, Instant)> = None;
         loop {
@@ -411,15 +426,19 @@ impl Link {
         loop {
             let sent = self.near.cursor(SENDER)?;
             let page = self.near.transitions_after(sent, PAGE)?;
-            let Some((last, _)) = page.last() else { break };
-            let operations = page
-                .iter()
-                .map(|(number, transition)| {
-                    documents::transition(*number, transition).map(Operation::Transition)
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            self.commit(&mut self.right(), Some(*last), |_| Ok(operations))?;
-            self.near.advance_cursor(SENDER, *last)?;
+            let (mut operations, mut last, mut bytes) = (Vec::new(), None, 0);
+            for (number, transition) in &page {
+                let document = documents::transition(*number, transition)?;
+                bytes += mongodb::bson::serialize_to_vec(&document).map_or(0, |bytes| bytes.len());
+                if last.is_some() && bytes > COMMIT_BYTES {
+                    break;
+                }
+                operations.push(Operation::Transition(document));
+                last = Some(*number);
+            }
+            let Some(last) = last else { break };
+            self.commit(&mut self.right(), Some(last), |_| Ok(operations))?;
+            self.near.advance_cursor(SENDER, last)?;
         }
         let (metas, cursors) = {
             let mut unsent = self.unsent();

@@ -107,7 +107,7 @@ impl MongoStore {
         let running = link.clone();
         let thread = std::thread::Builder::new()
             .name("spool".to_owned())
-            .spawn(move || running.run(&woken))
+            .spawn(move || running.keep_running(&woken))
             .map_err(|error| StoreError::Server { reason: format!("its thread cannot be made: {error}") })?;
         Ok(Self { link, wake, thread: Mutex::new(Some(thread)) })
     }
@@ -289,8 +289,11 @@ impl MainRecord for MongoStore {
 
 impl HistoryStore for MongoStore {
     fn append(&self, records: &[CheckRecord]) -> Result<(), StoreError> {
+        // Before, so that a crash in between forgets nothing. And after: what is sent in between does not have them.
         self.link.note_checks(records)?;
-        self.near().append(records)
+        let outcome = self.near().append(records);
+        self.link.note_checks(records)?;
+        outcome
     }
 
     fn tend(&self, now: Timestamp) -> Result<(), StoreError> {
