@@ -135,13 +135,23 @@ impl Collector for Remote {
             let metric = ConstGauge::new(value);
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
         }
-        let given_up = ConstCounter::new(self.0.given_up());
-        given_up.encode(encoder.encode_descriptor(
-            "wise_store_remote_days_given_up",
-            "Days of checks that were removed from the spool before they were sent, because it may not grow",
-            None,
-            given_up.metric_type(),
-        )?)
+        let counters = [
+            (
+                "wise_store_remote_days_given_up",
+                "Days of checks that were removed from the spool before they were sent, because it may not grow",
+                self.0.given_up(),
+            ),
+            (
+                "wise_store_remote_documents_refused",
+                "Documents of history that MongoDB did not take, and that were left out",
+                self.0.refused(),
+            ),
+        ];
+        for (name, help, value) in counters {
+            let metric = ConstCounter::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        Ok(())
     }
 }
 

@@ -28,8 +28,6 @@ pub(crate) const FIELDS: [&str; 17] = [
     "slot",
 ];
 
-/// A level of latency stands for this much more than the one before.
-const RATIO: f32 = 1.22;
 /// Milliseconds of the lowest level.
 const LOWEST: f32 = 0.01;
 /// The letters of the levels, the lowest first: what needs no escape in JSON and is no digit, since runs are shortened.
@@ -138,7 +136,7 @@ fn level(ms: f32) -> u8 {
     LETTERS[number.min(LETTERS.len() - 1)]
 }
 
-/// The binary logarithm of [`RATIO`].
+/// A level of latency stands for 1.22 times the one before; this is the binary logarithm of that.
 const RATIO_LOG: f32 = 0.286_881_15;
 
 /// Groups as arrays: name, centre, radius.
@@ -173,12 +171,12 @@ mod tests {
 
     #[test]
     fn levels_are_right_to_an_eighth_and_need_no_escape() {
-        assert!((RATIO.log2() - RATIO_LOG).abs() < 1e-6);
+        assert!((1.22_f32.log2() - RATIO_LOG).abs() < 1e-6);
         let mut ms = 0.01_f32;
         while ms < 60_000.0 {
             let letter = level(ms);
             let number = LETTERS.iter().position(|other| *other == letter).unwrap();
-            let back = LOWEST * RATIO.powi(i32::try_from(number).unwrap());
+            let back = LOWEST * 1.22_f32.powi(i32::try_from(number).unwrap());
             assert!((back / ms - 1.0).abs() < 0.125, "{ms}: {back}");
             ms *= 1.003;
         }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use wise_core::{MonitorDefinition, MonitorId, Timestamp, Transition};
 
 use crate::columns::{ProbeColumns, SeriesName};
@@ -14,7 +15,7 @@ use crate::ports::Store;
 use crate::rollup::{DayRollup, Tier};
 
 /// What the target notes of a migration.
-const STEP: &str = "migration_step";
+const STEPS: &str = "migration_steps";
 /// Where a migration comes from.
 const SOURCE: &str = "migration_source";
 /// A store's own name, so that a migration is gone on with from the same.
@@ -106,25 +107,26 @@ pub(crate) fn migrate(
 ) -> Result<Moved, StoreError> {
     let mut moved = Moved::default();
     let identity = identity_of(from)?;
-    let begun = to.meta(SOURCE)?;
-    if begun.as_deref() != Some(identity.as_str()) {
-        if !to.monitors()?.is_empty() {
-            return Err(StoreError::Server {
-                reason: "the target has monitors of its own: give an empty one, nothing was changed"
-                    .to_owned(),
-            });
+    let state = state_of(from)?;
+    let mut steps = match to.meta(SOURCE)? {
+        Some(begun) if begun == identity => Steps::go_on(to, &state)?,
+        _ => {
+            if !to.monitors()?.is_empty() {
+                return Err(refused(
+                    "the target has monitors of its own: give an empty one, nothing was changed",
+                ));
+            }
+            to.set_meta(SOURCE, &identity)?;
+            Steps::begin(to, state)
         }
-        to.set_meta(SOURCE, &identity)?;
-        to.set_meta(STEP, "0")?;
+    };
+    if !steps.done.steps.is_empty() {
+        tell(&format!("an earlier migration is gone on with, after {} steps", steps.done.steps.len()));
     }
-    let done: usize = to.meta(STEP)?.and_then(|text| text.parse().ok()).unwrap_or(0);
-    if done > 0 {
-        tell(&format!("an earlier migration is gone on with, after step {done}"));
-    }
-    let mut step = Steps { to, number: 0, done };
     let monitors = from.monitors()?;
     moved.monitors = monitors.len();
-    step.run(tell, &format!("{} monitors", monitors.len()), || to.put_monitors(&monitors))?;
+    let text = format!("{} monitors", monitors.len());
+    steps.run(tell, "monitors", &text, || to.put_monitors(&monitors))?;
 
     let mut last = 0;
     loop {
@@ -132,14 +134,16 @@ pub(crate) fn migrate(
         let Some((number, _)) = page.last() else { break };
         last = *number;
         moved.transitions += page.len();
-        step.run(tell, &format!("changes of status up to number {last}"), || to.put_transitions(&page))?;
+        let text = format!("changes of status up to number {last}");
+        steps.run(tell, &format!("transitions {last}"), &text, || to.put_transitions(&page))?;
     }
-    step.run(tell, "small things", || {
+    steps.run(tell, "small", "small things", || {
         for (key, value) in from.small_things()?.into_iter().filter(|(key, _)| !is_of_migration(key)) {
             to.set_meta(&key, &value)?;
         }
         for (consumer, sequence) in from.cursors()? {
-            to.advance_cursor(&consumer, sequence)?;
+            // Behind the last one there is nothing to have been read.
+            to.advance_cursor(&consumer, sequence.min(last))?;
         }
         Ok(())
     })?;
@@ -149,13 +153,13 @@ pub(crate) fn migrate(
     for (number, day) in days.iter().enumerate() {
         moved.days += 1;
         let text = format!("samples of day {} of {}", number + 1, days.len());
-        let mut checks = 0;
-        step.run(tell, &text, || {
+        let checks = &mut moved.checks;
+        steps.run(tell, &format!("day {day}"), &text, || {
             let mut waiting = monitors.iter();
             to.put_day(*day, *day < today, &mut || {
                 for one in waiting.by_ref() {
                     let probes = from.day_of(one.id, *day)?;
-                    checks += probes.iter().map(|probe| probe.columns.len()).sum::<usize>();
+                    *checks += probes.iter().map(|probe| probe.columns.len()).sum::<usize>();
                     if !probes.is_empty() {
                         return Ok(Some(probes));
                     }
@@ -163,7 +167,6 @@ pub(crate) fn migrate(
                 Ok(None)
             })
         })?;
-        moved.checks += checks;
     }
     let without: BTreeSet<i64> = days.into_iter().collect();
     let ids: Vec<MonitorId> = monitors.iter().map(|one| one.id).collect();
@@ -171,40 +174,96 @@ pub(crate) fn migrate(
         let batches = ids.len().div_ceil(BATCH);
         for (number, batch) in ids.chunks(BATCH).enumerate() {
             let text = format!("rollups of {}, part {} of {batches}", tier.name(), number + 1);
-            step.run(tell, &text, || to.put_rollups(tier, from.rollups_of(tier, batch, &without)?))?;
+            let name = format!("{} {number}", tier.name());
+            steps
+                .run(tell, &name, &text, || to.put_rollups(tier, from.rollups_of(tier, batch, &without)?))?;
         }
     }
     tell("making the new store as small as it gets");
     to.finish(now)?;
+    steps.end()?;
     Ok(moved)
+}
+
+fn refused(reason: &str) -> StoreError {
+    StoreError::Server { reason: reason.to_owned() }
+}
+
+/// What changes whenever a server runs on a store.
+fn state_of(store: &dyn Movable) -> Result<String, StoreError> {
+    let definitions = store.monitors()?;
+    let versions: u64 = definitions.iter().map(|one| one.version).sum();
+    Ok(format!("{} {versions} {}", definitions.len(), store.meta("alive")?.unwrap_or_default()))
+}
+
+/// What the target notes of a migration.
+#[derive(Debug, Serialize, Deserialize)]
+struct Progress {
+    /// The source as it was when it began.
+    state: String,
+    /// By name: what stands behind a number may be another thing the next time.
+    steps: BTreeSet<String>,
+    is_over: bool,
 }
 
 /// The steps of a migration: those that were done are left out.
 struct Steps<'a> {
     to: &'a dyn Movable,
-    number: usize,
-    done: usize,
+    done: Progress,
 }
 
-impl Steps<'_> {
+impl<'a> Steps<'a> {
+    fn begin(to: &'a dyn Movable, state: String) -> Self {
+        Self { to, done: Progress { state, steps: BTreeSet::new(), is_over: false } }
+    }
+
+    fn go_on(to: &'a dyn Movable, state: &str) -> Result<Self, StoreError> {
+        let noted = to.meta(STEPS)?;
+        let Some(done) = noted.and_then(|text| serde_json::from_str::<Progress>(&text).ok()) else {
+            return Ok(Self::begin(to, state.to_owned()));
+        };
+        if done.is_over {
+            return Err(refused(
+                "everything has been moved there already: to do it again, give an empty target",
+            ));
+        }
+        if done.state != state {
+            return Err(refused(
+                "a server has run on the source since the migration was begun: begin again with an empty target",
+            ));
+        }
+        Ok(Self { to, done })
+    }
+
     fn run(
         &mut self,
         tell: &mut dyn FnMut(&str),
+        name: &str,
         text: &str,
         work: impl FnOnce() -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        self.number += 1;
-        if self.number <= self.done {
+        if self.done.steps.contains(name) {
             return Ok(());
         }
         tell(text);
         work()?;
-        self.to.set_meta(STEP, &self.number.to_string())
+        self.done.steps.insert(name.to_owned());
+        self.note()
+    }
+
+    fn end(&mut self) -> Result<(), StoreError> {
+        self.done.is_over = true;
+        self.note()
+    }
+
+    fn note(&self) -> Result<(), StoreError> {
+        let text = serde_json::to_string(&self.done).unwrap_or_default();
+        self.to.set_meta(STEPS, &text)
     }
 }
 
 fn is_of_migration(key: &str) -> bool {
-    matches!(key, STEP | SOURCE | IDENTITY)
+    matches!(key, STEPS | SOURCE | IDENTITY)
 }
 
 fn identity_of(store: &dyn Movable) -> Result<String, StoreError> {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use wise_core::{Clock, SystemClock, Timestamp};
@@ -33,7 +34,11 @@ pub(super) fn run(
         bail!("there is no store in {}", folder.display());
     }
     let now = SystemClock.now();
-    let (from_spool, to_spool) = (spool(&settings, "from"), spool(&settings, "to"));
+    // The server's own spool may have something that is not sent yet.
+    let own = PathBuf::from(&settings.storage.spool);
+    let is_own = matches!(&from, Place::Mongo(_)) && settings.place()? == from && own.exists();
+    let from_spool = if is_own { own } else { spool(&settings, "from") };
+    let to_spool = spool(&settings, "to");
     let source = open(&settings, &from, &from_spool, now)?;
     let target = open(&settings, &to, &to_spool, now)?;
     let moved = migrate(&source, &target, now, |text| eprintln!("{text}")).with_context(|| {
@@ -42,7 +47,9 @@ pub(super) fn run(
     // What they still have to send goes with them.
     drop((source, target));
     let key = move_key(&settings, &from, &to)?;
-    for spool in [from_spool, to_spool] {
+    // That of the server stays.
+    let made = [(!is_own).then_some(from_spool), Some(to_spool)];
+    for spool in made.into_iter().flatten() {
         if spool.exists() {
             std::fs::remove_dir_all(&spool)
                 .with_context(|| format!("{} cannot be removed", spool.display()))?;
@@ -76,7 +83,14 @@ fn open(settings: &Settings, place: &Place, spool: &Path, now: Timestamp) -> any
         Place::Mongo(url) => {
             let mut options = mongo(settings, url, spool);
             "a migration".clone_into(&mut options.name);
-            let store = MongoStore::open(options, now, &mut |_| false).map_err(|error| match error {
+            // One that was killed shows no sign of life; one that runs goes on for longer than that.
+            let begun = tokio::time::Instant::now();
+            let most = options.timing.expiry + Duration::from_secs(5);
+            let mut wait = |holder: &str| {
+                eprintln!("{holder} has the store in {}; waiting for a sign of life", place.shown());
+                begun.elapsed() < most
+            };
+            let store = MongoStore::open(options, now, &mut wait).map_err(|error| match error {
                 StoreError::Superseded { by } => anyhow::anyhow!("{by} runs on it: stop it first"),
                 other => other.into(),
             });

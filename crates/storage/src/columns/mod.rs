@@ -94,6 +94,12 @@ impl Columns {
         self.picked(&order)
     }
 
+    /// The checks that failed.
+    pub(crate) fn failed(self) -> Self {
+        let order: Vec<usize> = (0..self.times.len()).filter(|index| self.failures[*index] != 0).collect();
+        self.picked(&order)
+    }
+
     /// Gives series and failures other numbers.
     pub(crate) fn renumbered(
         mut self,

@@ -27,48 +27,72 @@ impl Link {
         let over = doc! { "span": "hour", "day": { "$lt": date(today) } };
         let group = doc! { "$group": { "_id": { "monitor": "$monitor", "day": "$day" } } };
         let mut found = self.remote.aggregate(CHUNKS, vec![doc! { "$match": over }, group])?;
+        let mut trouble = Ok(());
         found.retain(|one| one.get_document("_id").is_ok());
         let all = found.len();
         for (done, one) in found.iter().enumerate() {
             let Ok(id) = one.get_document("_id") else { continue };
             let (Ok(monitor), Ok(day)) = (id.get_str("monitor"), id.get_datetime("day")) else { continue };
-            self.compact_day(monitor, micros(*day).div_euclid(MICROS_A_DAY))?;
+            self.confirm()?;
+            self.send_news()?;
+            if self.must_stop() {
+                return Ok(());
+            }
+            match self.compact_day(monitor, micros(*day).div_euclid(MICROS_A_DAY)) {
+                Ok(()) => {}
+                Err(error @ (StoreError::Away { .. } | StoreError::Superseded { .. })) => return Err(error),
+                // One that cannot be rolled up does not keep the others from it.
+                Err(error) => {
+                    tracing::error!("a day of monitor {monitor} could not be rolled up: {error}");
+                    trouble = Err(error);
+                }
+            }
             if (done + 1) % 1000 == 0 {
                 tracing::info!("rolling up in MongoDB: {} of {all} days of monitors", done + 1);
             }
         }
-        Ok(())
+        trouble
     }
 
     fn compact_day(&self, monitor: &str, day: i64) -> Result<(), StoreError> {
         let start = day * MICROS_A_DAY;
         let of_the_day = doc! { "monitor": monitor, "day": date(start) };
-        let documents = self.remote.find(CHUNKS, of_the_day, doc! { "span": 1, "_id": 1 })?;
-        let hours: Vec<Bson> = documents
-            .iter()
-            .filter(|one| one.get_str("span").is_ok_and(|span| span == "hour"))
-            .filter_map(|one| one.get("_id").cloned())
-            .collect();
+        let mut documents = self.remote.find(CHUNKS, of_the_day, doc! {})?;
+        // What was sent last counts where two checks have the same time.
+        documents.sort_by_key(|one| one.get_str("span").unwrap_or_default().to_owned());
+        let (mut hours, mut damaged): (Vec<Bson>, Vec<Bson>) = (Vec::new(), Vec::new());
         let mut by_spool: BTreeMap<String, Gathering> = BTreeMap::new();
         for document in documents {
             let id = document.get("_id").cloned();
+            let is_hour = document.get_str("span").is_ok_and(|span| span == "hour");
             // One that is damaged must not take the others with it.
             let read = documents::read_chunk(document).and_then(|chunk| {
                 let gathering = by_spool.entry(chunk.spool.clone()).or_default();
                 chunk.gather(start..start + MICROS_A_DAY, gathering)
             });
-            if let Err(error) = read {
-                tracing::error!("{error}; it is left out of the rollups, and {id:?} is left as it is");
+            match read {
+                Ok(()) if is_hour => hours.extend(id),
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::error!(
+                        "{error}; it is left out of the rollups, and stays until its time is over"
+                    );
+                    damaged.extend(id);
+                }
             }
         }
         let Ok(id) = monitor.parse::<MonitorId>() else { return Ok(()) };
         let by_spool = by_spool.into_iter().map(|(spool, gathering)| (spool, gathering.probes())).collect();
         let (made, by_tier) = documents_of_day(id, day, by_spool)?;
         for (tier, documents) in by_tier {
-            self.remote.put_all(rollups(tier), documents, || self.confirm())?;
+            self.put_all(rollups(tier), documents)?;
         }
-        self.remote.put_all(CHUNKS, made, || self.confirm())?;
+        self.put_all(CHUNKS, made)?;
         self.confirm()?;
+        for id in damaged {
+            let mark = doc! { "$set": { "span": "damaged", "sealed": date(start) } };
+            self.remote.update(CHUNKS, vec![doc! { "q": { "_id": id }, "u": mark }])?;
+        }
         self.remote.delete(CHUNKS, doc! { "_id": { "$in": hours } })
     }
 }

@@ -1,6 +1,6 @@
 //! What documents hold, and how they come about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mongodb::bson::{
     Binary, DateTime, Document, deserialize_from_document, doc, serialize_to_document, spec::BinarySubtype,
@@ -15,6 +15,8 @@ use crate::rollup::{Bucket, DayRollup, MICROS_A_DAY, Sketch, Tier};
 
 /// Failures listed in a document of results.
 const FAILURES: usize = 500;
+/// Bytes of evidence in a document of results; the chunks have all of it.
+const RESULT_BYTES: usize = 2 << 20;
 /// Bytes of a chunk's columns at most: a document may have 16 MB.
 const CHUNK_BYTES: usize = 6 << 20;
 /// Series in a document of rollups.
@@ -178,6 +180,8 @@ struct StoredChunk {
     spool: String,
     day: DateTime,
     span: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sealed: Option<DateTime>,
     first: DateTime,
     last: DateTime,
     checks: i64,
@@ -247,15 +251,22 @@ fn chunk_parts(
     let effort = if matches!(span, Span::Hour(_)) { Effort::Quick } else { Effort::Thorough };
     // Numbers become places in the lists beside.
     let places: BTreeMap<u32, u32> = probe.series.keys().copied().zip(0..).collect();
-    let failures: BTreeMap<u32, u32> = probe.evidence.keys().copied().zip(1..).collect();
+    let used: BTreeSet<u32> = columns.failures.iter().copied().filter(|number| *number != 0).collect();
+    let evidence: Vec<(&u32, &Evidence)> =
+        probe.evidence.iter().filter(|(number, _)| used.contains(number)).collect();
+    let failures: BTreeMap<u32, u32> = evidence.iter().map(|(number, _)| **number).zip(1..).collect();
     let place = |number| places.get(&number).copied().unwrap_or(u32::MAX);
     let failure = |number| failures.get(&number).copied().unwrap_or(0);
     let renumbered = columns.clone().renumbered(place, failure);
     let by_place: Vec<&SeriesName> = probe.series.values().collect();
     let data = chunk::encode(&renumbered, |place| by_place.get(place as usize)?.resolution, effort)
         .map_err(|reason| StoreError::Server { reason })?;
-    if data.len() > CHUNK_BYTES && columns.len() > 1 && last > first {
-        let middle = columns.times[columns.len() / 2];
+    let words: usize =
+        evidence.iter().map(|(_, one)| one.message.len() + one.body.as_ref().map_or(0, String::len)).sum();
+    // Where every check tells something new, what they tell is more than what they measure.
+    if data.len() + words > CHUNK_BYTES && columns.len() > 1 && last > first {
+        // Neither half may be empty.
+        let middle = columns.times[columns.len() / 2].max(*first + 1);
         for (half, range) in [("a", *first..middle), ("b", middle..*last + 1)] {
             let part = ProbeColumns { columns: columns.clone().within(range), ..probe.clone() };
             chunk_parts(&part, span, spool, &format!("{id}{half}"), made)?;
@@ -268,7 +279,7 @@ fn chunk_parts(
         resolution: name.resolution,
         sketch: name.sketch,
     });
-    let evidence = probe.evidence.values().map(|one| StoredEvidence {
+    let evidence = evidence.into_iter().map(|(_, one)| StoredEvidence {
         class: one.class.clone(),
         code: one.code.clone(),
         message: one.message.clone(),
@@ -283,6 +294,7 @@ fn chunk_parts(
         spool: spool.to_owned(),
         day: date(span.day()),
         span: span.name().to_owned(),
+        sealed: matches!(span, Span::Day(_)).then(|| date(span.day())),
         first: date(*first),
         last: date(*last),
         checks: columns.len() as i64,
@@ -298,7 +310,6 @@ fn chunk_parts(
 pub(super) struct ReadChunk {
     pub spool: String,
     pub day: i64,
-    checks: usize,
     probe: StoredProbe,
     data: Vec<u8>,
 }
@@ -333,7 +344,6 @@ pub(super) fn read_chunk(document: Document) -> Result<ReadChunk, StoreError> {
     Ok(ReadChunk {
         spool: stored.spool,
         day: micros(stored.day).div_euclid(MICROS_A_DAY),
-        checks: usize::try_from(stored.checks).unwrap_or(0),
         probe: StoredProbe {
             id: stored.id,
             monitor,
@@ -364,9 +374,24 @@ impl ReadChunk {
         Ok(())
     }
 
-    /// How many checks it has.
-    pub(super) fn checks(&self) -> usize {
-        self.checks
+    /// Adds its checks in a range of microseconds without what they have measured, or only those that failed; answers how
+    /// many there were.
+    pub(super) fn gather_results(
+        &self,
+        range: std::ops::Range<i64>,
+        failed: bool,
+        gathering: &mut Gathering,
+    ) -> Result<usize, StoreError> {
+        let probe = &self.probe;
+        let columns = chunk::decode_results(&self.data).map_err(|reason| damaged(&probe.id, reason))?;
+        let columns = columns.within(range);
+        let columns = if failed { columns.failed() } else { columns };
+        let count = columns.len();
+        let evidence =
+            |place: u32| probe.evidence.get((place as usize).wrapping_sub(1)).cloned().unwrap_or_default();
+        let source = (probe.probe.as_str(), probe.location.as_str(), probe.worker.as_str());
+        gathering.add(probe.monitor, source, columns, |_| SeriesName::default(), evidence);
+        Ok(count)
     }
 
     /// Hands over the samples of a metric: labels, times, values.
@@ -394,7 +419,7 @@ pub(super) fn results(probe: &ProbeColumns, hour: i64, spool: &str) -> Document 
     let millis = |micros: u32| f64::from(micros) / 1000.0;
     let sum: f64 = columns.durations.iter().map(|micros| millis(*micros)).sum();
     let longest = columns.durations.iter().copied().max().unwrap_or(0);
-    let mut last = 0;
+    let (mut last, mut words) = (0, 0);
     let failed = (0..columns.len()).filter(|index| columns.failures[*index] != 0).take(FAILURES);
     let failures = failed.map(|index| {
         let number = columns.failures[index];
@@ -412,8 +437,10 @@ pub(super) fn results(probe: &ProbeColumns, hour: i64, spool: &str) -> Document 
             one.insert("code", code);
         }
         // Later failures with the same evidence refer to the one before.
+        words += evidence.body.as_ref().map_or(0, String::len);
         if let Some(body) = evidence.body
             && std::mem::replace(&mut last, number) != number
+            && words <= RESULT_BYTES
         {
             one.insert("evidence", body);
         }

@@ -16,9 +16,11 @@ use tokio::time::Instant;
 use wise_core::Timestamp;
 
 use super::remote::Remote;
-use super::schema::{FORMAT, MONITORS, TRANSITIONS, WRITER};
+use super::schema::{FORMAT, MONITORS, TRANSITIONS, WRITER, create_writer};
 use crate::error::StoreError;
 
+/// Without a sign of life for so long, one is shown in the middle of a commit.
+const LONG: Duration = Duration::from_secs(3);
 /// The writer's document.
 const ID: &str = "writer";
 /// Collections that have documents of a monitor.
@@ -83,8 +85,8 @@ pub(super) enum Asked {
 pub(super) struct Before {
     /// Id of the store.
     pub store: String,
-    /// Whether the last holder was this spool.
-    pub was_us: bool,
+    /// The fence of the last holder.
+    pub fence: i64,
     /// When it last showed a sign of life.
     pub renewed: Timestamp,
     /// Changes of definitions so far.
@@ -101,12 +103,14 @@ pub(super) fn ask(remote: &Remote, spool: &str, name: &str, stale: Option<i64>) 
     let writer = remote.collection(WRITER)?;
     let found = remote.run(async { writer.find_one(doc! { "_id": ID }).await })?;
     let Some(found) = found else {
+        // With its validator at once: to change it takes rights that writing does not.
+        create_writer(remote)?;
         let first = doc! {
             "_id": ID, "format": FORMAT, "store": random_id()?, "fence": 0_i64, "beat": 0_i64,
             "renewed": DateTime::now(), "changes": 0_i64, "sequence": 0_i64, "pending": [],
         };
         // Another may be quicker: then its document is found at the next turn.
-        remote.insert(WRITER, vec![first])?;
+        checked(WRITER, remote.insert(WRITER, vec![first])?)?;
         return ask(remote, spool, name, stale);
     };
     let format = whole(&found, "format");
@@ -135,7 +139,7 @@ pub(super) fn ask(remote: &Remote, spool: &str, name: &str, stale: Option<i64>) 
     let Some(taken) = taken else { return ask(remote, spool, name, None) };
     let before = Before {
         store: found.get_str("store").unwrap_or_default().to_owned(),
-        was_us: holder.or(found.get_str("last").ok()) == Some(spool),
+        fence,
         renewed: time(&found, "renewed"),
         changes: whole(&taken, "changes"),
         sequence: u64::try_from(whole(&taken, "sequence")).unwrap_or(0),
@@ -147,8 +151,14 @@ pub(super) fn ask(remote: &Remote, spool: &str, name: &str, stale: Option<i64>) 
         left: pending(&taken),
         renewed: Instant::now(),
     };
-    // What the last holder had begun is done before anybody reads.
-    lease.complete(remote)?;
+    // What the last holder had begun is done before anybody reads. What cannot be done at all must not be tried for ever.
+    match lease.complete(remote) {
+        Err(error @ StoreError::Server { .. }) => {
+            tracing::error!("a part of the last commit cannot be carried out, and is left out: {error}");
+            lease.clear(remote)?;
+        }
+        other => other?,
+    }
     Ok(Asked::Granted(lease, before))
 }
 
@@ -167,15 +177,26 @@ impl Lease {
     /// # Errors
     /// The right is lost, or the server is away.
     pub(super) fn renew(&mut self, remote: &Remote) -> Result<(), StoreError> {
-        self.change(remote, doc! { "$inc": { "beat": 1_i64 }, "$set": { "renewed": DateTime::now() } })?;
+        self.beat(remote)?;
         self.complete(remote)
+    }
+
+    fn beat(&mut self, remote: &Remote) -> Result<(), StoreError> {
+        self.change(remote, doc! { "$inc": { "beat": 1_i64 }, "$set": { "renewed": DateTime::now() } })
+    }
+
+    /// Forgets a commit that cannot be carried out.
+    fn clear(&mut self, remote: &Remote) -> Result<(), StoreError> {
+        self.left.clear();
+        self.change(remote, doc! { "$inc": { "beat": 1_i64 }, "$set": { "pending": [] } })
     }
 
     /// Changes the writer's document if the right is still ours.
     fn change(&mut self, remote: &Remote, update: Document) -> Result<(), StoreError> {
         let writer = remote.collection(WRITER)?;
         let found = remote.run(async {
-            writer.find_one_and_update(self.mine(), update).return_document(ReturnDocument::After).await
+            let change = writer.find_one_and_update(self.mine(), update);
+            change.return_document(ReturnDocument::After).projection(doc! { "pending": 0 }).await
         })?;
         match found {
             None => Err(self.lost(remote)),
@@ -201,7 +222,8 @@ impl Lease {
     /// Commits operations, all or none, and carries them out. `sequence` is the number of their last transition.
     ///
     /// # Errors
-    /// The right is lost; or the server is away, and it is not known whether they were committed.
+    /// The right is lost; one of them cannot be carried out, and none was; or the server is away, and it is not known
+    /// whether they were committed.
     pub(super) fn commit(
         &mut self,
         remote: &Remote,
@@ -225,7 +247,18 @@ impl Lease {
             return Err(error);
         }
         self.left = pending;
-        self.complete(remote)
+        match self.complete(remote) {
+            // It is decided: whoever writes next carries it out first.
+            Err(StoreError::Away { reason }) => {
+                tracing::warn!("a commit is carried out when MongoDB is there again: {reason}");
+                Ok(())
+            }
+            Err(error @ StoreError::Server { .. }) => {
+                self.clear(remote)?;
+                Err(error)
+            }
+            other => other,
+        }
     }
 
     /// Carries out what was committed and may not have been carried out.
@@ -235,11 +268,10 @@ impl Lease {
         }
         let mut monitors = Vec::new();
         let mut transitions = Vec::new();
+        let mut forgotten = Vec::new();
         for operation in &self.left {
             if let Ok(monitor) = operation.get_str("forget") {
-                for collection in HISTORY {
-                    remote.delete(collection, doc! { "monitor": monitor })?;
-                }
+                forgotten.push(monitor.to_owned());
                 continue;
             }
             let document = operation.get_document("put").cloned().unwrap_or_default();
@@ -261,8 +293,20 @@ impl Lease {
         if !monitors.is_empty() {
             checked(MONITORS, remote.update_in_order(MONITORS, monitors)?)?;
         }
+        for monitor in forgotten {
+            for collection in HISTORY {
+                // There may be much of it.
+                if self.age() > LONG {
+                    self.beat(remote)?;
+                }
+                remote.delete(collection, doc! { "monitor": &monitor })?;
+            }
+        }
         if !transitions.is_empty() {
-            checked(TRANSITIONS, remote.insert(TRANSITIONS, transitions)?)?;
+            let refused = remote.insert(TRANSITIONS, transitions.clone())?;
+            if !refused.is_empty() {
+                same_or_superseded(remote, &transitions)?;
+            }
         }
         self.left.clear();
         Ok(())
@@ -279,6 +323,31 @@ impl Lease {
             doc! { "$inc": { "beat": 1_i64 }, "$unset": { "holder": "" }, "$set": { "last": last } },
         )
     }
+}
+
+/// What is there under the numbers of these transitions must be these: otherwise another has written, and we do not know
+/// what. One that the server does not take is left to the spool.
+fn same_or_superseded(remote: &Remote, transitions: &[Document]) -> Result<(), StoreError> {
+    let ids: Vec<Bson> = transitions.iter().filter_map(|one| one.get("_id").cloned()).collect();
+    let found = remote.find(TRANSITIONS, doc! { "_id": { "$in": ids } }, doc! {})?;
+    for one in transitions {
+        match found.iter().find(|other| other.get("_id") == one.get("_id")) {
+            Some(other)
+                if ["monitor", "time_us", "to"].iter().all(|field| other.get(field) == one.get(field)) => {}
+            Some(_) => {
+                return Err(StoreError::Superseded {
+                    by: "another process, which has written under our numbers".to_owned(),
+                });
+            }
+            None => {
+                tracing::error!(
+                    "MongoDB does not take the transition {:?}; the spool has it",
+                    one.get("_id")
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Refusals are errors, but for documents that are there already.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use mongodb::bson::doc;
 use tokio::time::Instant;
-use wise_core::{ManagedBy, MonitorDefinition, Timestamp};
+use wise_core::{ManagedBy, MonitorDefinition, Timestamp, Transition};
 
 use super::documents;
 use super::lease::{Asked, Before, Lease, Operation, ask, random_id};
@@ -20,6 +20,7 @@ use super::{MongoOptions, Timing};
 use crate::error::StoreError;
 use crate::ports::{DefinitionStore, MainRecord};
 use crate::retention::Retention;
+use crate::rollup::MICROS_A_DAY;
 use crate::sqlite::SqliteStore;
 
 /// Settings of the spool alone begin with this.
@@ -32,6 +33,14 @@ const STORE: &str = "mongodb_store";
 const CHANGES: &str = "mongodb_changes";
 /// Whether definitions were changed while MongoDB was away.
 const KEPT: &str = "mongodb_kept_definitions";
+/// The fence under which spool and MongoDB agreed last.
+const FENCE: &str = "mongodb_fence";
+/// The day on which the spool was begun, counted from 1970.
+const BEGAN: &str = "mongodb_began";
+/// The last day that others have sent checks of, as far as is known.
+const OTHERS: &str = "mongodb_others_until";
+/// What is left to be sent when it is to end may take this long.
+const LAST_WORDS: Duration = Duration::from_secs(20);
 /// The reader of transitions that sends them.
 pub(super) const SENDER: &str = "mongodb";
 /// Transitions in one commit.
@@ -70,6 +79,10 @@ pub(super) struct Link {
     unsent: Mutex<Unsent>,
     /// The time, as house-keeping was told last, in microseconds.
     pub now: AtomicI64,
+    /// The day on which the spool was begun.
+    pub began: i64,
+    /// Since when it is to end.
+    pub closing: Mutex<Option<Instant>>,
     /// The last day that another spool has sent checks of.
     pub others_until: AtomicI64,
     /// The oldest day that has something unsent: the spool keeps it.
@@ -90,6 +103,7 @@ impl Link {
             Some(id) => id,
             None if near.monitors()?.is_empty() => {
                 let id = random_id()?;
+                near.set_meta(BEGAN, &now.as_micros().div_euclid(MICROS_A_DAY).to_string())?;
                 near.set_meta(SPOOL, &id)?;
                 id
             }
@@ -102,6 +116,10 @@ impl Link {
                 });
             }
         };
+        let whole = |key: &str| -> Result<Option<i64>, StoreError> {
+            Ok(near.meta(key)?.and_then(|text| text.parse().ok()))
+        };
+        let (began, others) = (whole(BEGAN)?.unwrap_or(i64::MIN), whole(OTHERS)?.unwrap_or(i64::MIN));
         let link = Self {
             near,
             remote,
@@ -113,7 +131,9 @@ impl Link {
             right: Mutex::default(),
             unsent: Mutex::default(),
             now: AtomicI64::new(now.as_micros()),
-            others_until: AtomicI64::new(i64::MIN),
+            began,
+            closing: Mutex::default(),
+            others_until: AtomicI64::new(others),
             hold_from,
         };
         link.recall(now)?;
@@ -127,7 +147,16 @@ impl Link {
         loop {
             let stale = seen.filter(|(_, since)| since.elapsed() >= self.timing.expiry).map(|(beat, _)| beat);
             match ask(&self.remote, &self.spool, &self.name, stale) {
-                Ok(Asked::Granted(lease, before)) => return self.attach(lease, &before, false),
+                Ok(Asked::Granted(lease, before)) => {
+                    return match self.attach(lease, &before, false) {
+                        // It went away meanwhile: the rest is done when it is there again.
+                        Err(error @ StoreError::Away { .. }) => {
+                            self.state.note(&Err(error));
+                            Ok(())
+                        }
+                        other => other,
+                    };
+                }
                 Ok(Asked::Held { name, beat }) => {
                     if seen.is_none_or(|(known, _)| known != beat) {
                         seen = Some((beat, Instant::now()));
@@ -174,25 +203,33 @@ impl Link {
             }
         }
         prepare(&self.remote, &self.retention)?;
+        lease.renew(&self.remote)?;
+        // Nobody else has had the right since, and what we had begun with it we have ended.
+        let was_us = self.near.meta(FENCE)? == Some(before.fence.to_string());
         let sent = self.near.cursor(SENDER)?;
-        let theirs = if before.was_us { Vec::new() } else { self.transitions_after(sent)? };
+        let theirs = self.news(sent, &mut lease)?;
         let base = self.near.meta(CHANGES)?.and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
         let has_changed = base != before.changes;
-        if is_running && (has_changed || !theirs.is_empty()) {
+        let own = self.near.transitions_after(sent, usize::MAX)?;
+        let is_own = |one: &(u64, Transition)| own.iter().any(|other| is_same(one, other));
+        if is_running && (has_changed || !theirs.iter().all(is_own)) {
             return Err(StoreError::Superseded {
                 by: "another process, while MongoDB could not be reached".to_owned(),
             });
         }
         if !is_running {
             if has_changed {
-                self.near.take_over_monitors(&self.their_monitors()?)?;
-                self.near.set_meta(KEPT, "no")?;
+                let mut all = self.their_monitors()?;
+                // What a file has added meanwhile is not there yet, and keeps what was seen of it.
+                if self.has_kept()? {
+                    let known: BTreeSet<_> = all.iter().map(|one| one.id).collect();
+                    let ours = self.near.monitors()?.into_iter();
+                    all.extend(ours.filter(|one| is_of_a_file(one) && !known.contains(&one.id)));
+                }
+                self.near.take_over_monitors(&all)?;
             }
-            self.near.take_over_transitions(sent, &theirs, before.sequence)?;
-            if let Some((last, _)) = theirs.last() {
-                self.near.advance_cursor(SENDER, *last)?;
-            }
-            if !before.was_us {
+            self.near.take_over_transitions(SENDER, sent, &theirs, before.sequence)?;
+            if !was_us {
                 self.take_over_small_things(before)?;
             }
         }
@@ -207,11 +244,12 @@ impl Link {
         let others = self.remote.find(SPOOLS, doc! { "_id": { "$ne": &self.spool } }, doc! {})?;
         let last = others.iter().filter_map(|spool| spool.get("last_day").and_then(number)).max();
         self.others_until.store(last.unwrap_or(i64::MIN), Ordering::Relaxed);
-        let kept = self.near.meta(KEPT)?.as_deref() == Some("yes");
-        if kept {
+        self.near.set_meta(OTHERS, &last.unwrap_or(i64::MIN).to_string())?;
+        if self.has_kept()? {
             self.send_kept_definitions(&mut lease)?;
         }
         self.near.set_meta(CHANGES, &lease.changes.to_string())?;
+        self.near.set_meta(FENCE, &lease.fence.to_string())?;
         *self.right() = Some(lease);
         self.state.note(&Ok(()));
         Ok(())
@@ -245,7 +283,8 @@ impl Link {
         Ok(found)
     }
 
-    fn transitions_after(&self, after: u64) -> Result<Vec<(u64, wise_core::Transition)>, StoreError> {
+    /// Transitions in MongoDB above a number. There may be many: signs of life are shown meanwhile.
+    fn news(&self, after: u64, lease: &mut Lease) -> Result<Vec<(u64, Transition)>, StoreError> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let mut found = Vec::new();
         self.remote.each(
@@ -254,7 +293,7 @@ impl Link {
             (doc! { "_id": 1 }, None),
             |document| {
                 found.push(documents::read_transition(document)?);
-                Ok(())
+                if lease.age() >= self.timing.beat { lease.renew(&self.remote) } else { Ok(()) }
             },
         )?;
         Ok(found)
@@ -264,7 +303,6 @@ impl Link {
     fn send_kept_definitions(&self, lease: &mut Lease) -> Result<(), StoreError> {
         let theirs: BTreeMap<_, _> = self.their_monitors()?.into_iter().map(|one| (one.id, one)).collect();
         let ours: BTreeMap<_, _> = self.near.monitors()?.into_iter().map(|one| (one.id, one)).collect();
-        let is_of_a_file = |one: &MonitorDefinition| matches!(one.managed_by, ManagedBy::File(_));
         for gone in theirs.values().filter(|one| is_of_a_file(one) && !ours.contains_key(&one.id)) {
             let tombstone = documents::tombstone(gone.id, lease.changes + 1);
             let operations = [Operation::Monitor(tombstone), Operation::Forget(gone.id.to_string())];
@@ -298,7 +336,10 @@ impl Link {
         sequence: Option<u64>,
         operations: impl FnOnce(&Lease) -> Result<Vec<Operation>, StoreError>,
     ) -> Result<(), StoreError> {
-        let Some(lease) = right else { return Err(self.state.no_right()) };
+        // Whoever asks must not wait for a server that is known not to answer.
+        let Some(lease) = right.as_mut().filter(|_| self.state.is_connected()) else {
+            return Err(self.state.no_right());
+        };
         let operations = operations(lease)?;
         let outcome = lease.commit(&self.remote, &operations, sequence);
         self.note(right, outcome)
@@ -319,6 +360,24 @@ impl Link {
             Some(lease) => self.near.set_meta(CHANGES, &lease.changes.to_string()),
             None => Ok(()),
         }
+    }
+
+    /// Whether definitions are to be sent.
+    fn has_kept(&self) -> Result<bool, StoreError> {
+        Ok(self.near.meta(KEPT)?.as_deref() == Some("yes"))
+    }
+
+    /// What is in MongoDB is not what is here: this process has to begin anew.
+    pub(super) fn disagree(&self, right: &mut Option<Lease>) {
+        *right = None;
+        let by = "a change that the spool could not take".to_owned();
+        self.state.note(&Err(StoreError::Superseded { by }));
+    }
+
+    /// Whether it is to end, and has had time for last words.
+    pub(super) fn must_stop(&self) -> bool {
+        let closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
+        closing.is_some_and(|since| since.elapsed() > LAST_WORDS)
     }
 
     /// Remembers that definitions are to be sent.
@@ -360,28 +419,37 @@ impl Link {
                 Ok(Wake::News) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Wake::Close) | Err(RecvTimeoutError::Disconnected) => return self.last_words(),
             }
+            self.state.set_given_up(self.near.given_up());
             if self.state.is_lost() {
                 continue;
             }
             let has_right = self.right().is_some();
             if !has_right {
                 let outcome = self.attach_again(&mut silent);
+                if outcome.is_err() {
+                    // A holder that cannot be seen may be well.
+                    silent = None;
+                }
                 self.state.note(&outcome);
                 if outcome.is_err() || self.right().is_none() {
                     continue;
                 }
             }
-            let mut outcome = self.beat().and_then(|()| self.send_news());
-            if outcome.is_ok() && last_send.elapsed() >= self.timing.send {
-                last_send = Instant::now();
-                outcome = self.send_checks();
-            }
-            if outcome.is_ok() && last_compact.is_none_or(|last| last.elapsed() >= super::compact::EVERY) {
-                last_compact = Some(Instant::now());
-                outcome = self.compact(Timestamp::from_micros(self.now.load(Ordering::Relaxed)));
-            }
+            let outcome = self.beat().and_then(|()| self.send_news());
             self.state.note(&outcome);
-            self.state.set_given_up(self.near.given_up());
+            if outcome.is_err() {
+                continue;
+            }
+            if last_send.elapsed() >= self.timing.send {
+                last_send = Instant::now();
+                self.state.note_work(&self.send_checks());
+            }
+            if self.state.is_connected()
+                && last_compact.is_none_or(|last| last.elapsed() >= super::compact::EVERY)
+            {
+                last_compact = Some(Instant::now());
+                self.state.note_work(&self.compact(Timestamp::from_micros(self.now.load(Ordering::Relaxed))));
+            }
         }
     }
 
@@ -415,8 +483,8 @@ impl Link {
     }
 
     /// Sends transitions, then how far their readers are, and what else is small.
-    fn send_news(&self) -> Result<(), StoreError> {
-        if self.near.meta(KEPT)?.as_deref() == Some("yes") {
+    pub(super) fn send_news(&self) -> Result<(), StoreError> {
+        if self.has_kept()? {
             let mut right = self.right();
             if let Some(lease) = &mut *right {
                 let outcome = self.send_kept_definitions(lease);
@@ -424,6 +492,8 @@ impl Link {
             }
         }
         loop {
+            // Read under the right, so that a monitor that is being removed does not come back with its last change.
+            let mut right = self.right();
             let sent = self.near.cursor(SENDER)?;
             let page = self.near.transitions_after(sent, PAGE)?;
             let (mut operations, mut last, mut bytes) = (Vec::new(), None, 0);
@@ -437,7 +507,7 @@ impl Link {
                 last = Some(*number);
             }
             let Some(last) = last else { break };
-            self.commit(&mut self.right(), Some(last), |_| Ok(operations))?;
+            self.commit(&mut right, Some(last), |_| Ok(operations))?;
             self.near.advance_cursor(SENDER, last)?;
         }
         let (metas, cursors) = {
@@ -496,6 +566,15 @@ impl Link {
 fn pause(time: Duration) {
     // A timer that nothing else is heard of.
     crossbeam_channel::after(time).recv().ok();
+}
+
+fn is_of_a_file(one: &MonitorDefinition) -> bool {
+    matches!(one.managed_by, ManagedBy::File(_))
+}
+
+/// Whether two transitions with numbers are one, written twice.
+pub(crate) fn is_same((number, one): &(u64, Transition), (other_number, other): &(u64, Transition)) -> bool {
+    number == other_number && (one.monitor, one.time, one.to) == (other.monitor, other.time, other.to)
 }
 
 /// Small things that are not sent yet.

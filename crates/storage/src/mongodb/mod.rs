@@ -24,6 +24,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use tokio::time::Instant;
 use wise_core::{CheckRecord, ManagedBy, MonitorDefinition, MonitorId, Timestamp, Transition};
 
 use crate::error::StoreError;
@@ -151,6 +152,7 @@ impl MongoStore {
 
     /// Sends what is left if MongoDB is there, and gives the right to write back. Blocks.
     pub fn close(&self) {
+        self.link.closing.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
         // A thread that has ended already has nothing left.
         self.wake.send(Wake::Close).ok();
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -189,11 +191,11 @@ impl MongoStore {
             Err(error) if Self::can_wait(definition, &error) => self.link.keep_definitions()?,
             Err(error) => return Err(error),
         }
-        match expected {
-            None => self.near().insert_monitor(definition)?,
-            Some(expected) => self.near().update_monitor(definition, expected)?,
-        }
-        self.link.note_changes(&right)
+        let kept = match expected {
+            None => self.near().insert_monitor(definition),
+            Some(expected) => self.near().update_monitor(definition, expected),
+        };
+        kept.and_then(|()| self.link.note_changes(&right)).inspect_err(|_| self.link.disagree(&mut right))
     }
 }
 
@@ -228,8 +230,8 @@ impl DefinitionStore for MongoStore {
             Err(error) if Self::can_wait(&definition, &error) => self.link.keep_definitions()?,
             Err(error) => return Err(error),
         }
-        self.near().delete_monitor(id)?;
-        self.link.note_changes(&right)
+        let kept = self.near().delete_monitor(id);
+        kept.and_then(|()| self.link.note_changes(&right)).inspect_err(|_| self.link.disagree(&mut right))
     }
 
     fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {

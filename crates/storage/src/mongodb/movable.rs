@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, doc};
 use wise_core::{MonitorDefinition, MonitorId, Timestamp, Transition};
 
 use super::compact::documents_of_day;
@@ -34,8 +34,10 @@ impl Movable for MongoStore {
     fn sample_days(&self) -> Result<Vec<i64>, StoreError> {
         // What is in the spool is sent first: then all is in one place.
         self.link.send_all(Timestamp::default())?;
-        let days = self.link.remote.aggregate(CHUNKS, vec![doc! { "$group": { "_id": "$day" } }])?;
-        let day = |one: &Document| Some(micros(*one.get_datetime("_id").ok()?).div_euclid(MICROS_A_DAY));
+        // Answered from the index.
+        let answer = self.link.remote.command(doc! { "distinct": CHUNKS, "key": "day" })?;
+        let days = answer.get_array("values").map(Vec::as_slice).unwrap_or_default();
+        let day = |one: &Bson| Some(micros(one.as_datetime().copied()?).div_euclid(MICROS_A_DAY));
         let days: BTreeSet<i64> = days.iter().filter_map(day).collect();
         Ok(days.into_iter().collect())
     }
@@ -107,7 +109,6 @@ impl Movable for MongoStore {
 
     fn put_day(&self, day: i64, is_over: bool, next: Monitors<'_>) -> Result<(), StoreError> {
         let remote = &self.link.remote;
-        let confirm = || self.link.confirm();
         while let Some(probes) = next()? {
             let mut results = Vec::new();
             let mut hours = Vec::new();
@@ -124,15 +125,15 @@ impl Movable for MongoStore {
                     }
                 }
             }
-            remote.put_all(RESULTS, results, confirm)?;
-            remote.put_all(CHUNKS, hours, confirm)?;
+            self.link.put_all(RESULTS, results)?;
+            self.link.put_all(CHUNKS, hours)?;
             if is_over && let Some(first) = probes.first() {
                 let (monitor, by_spool) = (first.monitor, BTreeMap::from([(SPOOL.to_owned(), probes)]));
                 let (chunks, by_tier) = documents_of_day(monitor, day, by_spool)?;
                 for (tier, documents) in by_tier {
-                    remote.put_all(rollups(tier), documents, confirm)?;
+                    self.link.put_all(rollups(tier), documents)?;
                 }
-                remote.put_all(CHUNKS, chunks, confirm)?;
+                self.link.put_all(CHUNKS, chunks)?;
             }
         }
         let update = doc! { "$set": { "name": "a migration" }, "$max": { "last_day": day } };
@@ -148,7 +149,7 @@ impl Movable for MongoStore {
                 made.extend(documents::rollups(one.monitor, source, day, tier, &one.series));
             }
         }
-        self.link.remote.put_all(rollups(tier), made, || self.link.confirm())
+        self.link.put_all(rollups(tier), made)
     }
 
     fn finish(&self, now: Timestamp) -> Result<(), StoreError> {

@@ -31,8 +31,22 @@ fn days(from: i64, before: i64) -> Document {
 impl Link {
     /// The first day from which on the spool has all there is.
     fn own_from(&self) -> Result<i64, StoreError> {
-        let oldest = self.near.days()?.first().copied().unwrap_or(i64::MAX);
-        Ok(oldest.max(self.others_until.load(Ordering::Relaxed).saturating_add(1)))
+        let others = self.others_until.load(Ordering::Relaxed);
+        let Some(first) = self.unbroken()? else { return Ok(i64::MAX) };
+        if others == i64::MIN && first <= self.began {
+            // There never was anything else.
+            return Ok(i64::MIN);
+        }
+        Ok(first.max(others.saturating_add(1)))
+    }
+
+    /// The first of the spool's days up to the newest that has none missing after it. A straggler of long ago has a day of
+    /// its own, which says nothing about those in between.
+    pub(super) fn unbroken(&self) -> Result<Option<i64>, StoreError> {
+        let days = self.near.days()?;
+        let Some(newest) = days.last() else { return Ok(None) };
+        let unbroken = days.iter().rev().zip(0..).take_while(|(day, back)| **day == newest - back);
+        Ok(unbroken.map(|(day, _)| *day).last())
     }
 
     /// The series of a monitor that a plan asks for.
@@ -201,13 +215,13 @@ impl Link {
             let document = self.remote.run(async { cursor.deserialize_current() })?;
             let chunk = documents::read_chunk(document)?;
             // A whole day at a time: within one, probes are in any order.
-            if chunk.day != day && gathered >= query.limit && !query.failed {
+            if chunk.day != day && gathered >= query.limit {
                 break;
             }
             day = chunk.day;
-            gathered += chunk.checks();
-            if let Err(error) = chunk.gather(range.clone(), &mut gathering) {
-                tracing::error!("{error}; it is left out");
+            match chunk.gather_results(range.clone(), query.failed, &mut gathering) {
+                Ok(count) => gathered += count,
+                Err(error) => tracing::error!("{error}; it is left out"),
             }
         }
         for probe in gathering.probes() {
@@ -254,7 +268,13 @@ impl Link {
             "_id": { "monitor": "$monitor", "probe": "$probe" },
             "last": { "$max": "$last" },
         };
-        for one in self.remote.aggregate(CHUNKS, vec![doc! { "$match": recent }, doc! { "$group": group }])? {
+        let stages = vec![doc! { "$match": recent }, doc! { "$group": group }];
+        let theirs = self.remote.aggregate(CHUNKS, stages).unwrap_or_else(|error| {
+            // A check is then made a little early: that is no reason not to start.
+            tracing::warn!("when others have checked last is not known: {error}");
+            Vec::new()
+        });
+        for one in theirs {
             let Ok(id) = one.get_document("_id") else { continue };
             let monitor = id.get_str("monitor").ok().and_then(|id| id.parse::<MonitorId>().ok());
             let (Some(monitor), Ok(probe), Ok(last)) =

@@ -10,6 +10,7 @@ use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionC
 use mongodb::{Client, Collection, Database};
 use tokio::runtime::Runtime;
 
+use super::schema::number;
 use crate::error::StoreError;
 
 /// Database where the URL names none.
@@ -22,6 +23,10 @@ const COMMAND_WRITES: usize = 250;
 const POOL: u32 = 8;
 /// The server's code for a key that is taken.
 const DUPLICATE_KEY: i32 = 11_000;
+/// Not primary, stepped down, shutting down, timed out: the codes that drivers take for a reason to try again.
+const TRY_AGAIN: [i32; 13] = [6, 7, 50, 64, 89, 91, 189, 262, 9001, 10_107, 11_600, 11_602, 13_435];
+/// A call that may take long may take so many times as long as others.
+const LONG: u32 = 12;
 
 /// A MongoDB database.
 pub(super) struct Remote {
@@ -50,14 +55,17 @@ impl Drop for Remote {
 /// A write that the server refused; others of the same command were made.
 #[derive(Debug)]
 pub(super) struct Refused {
-    pub code: i32,
+    /// Which of the documents.
+    index: usize,
+    code: i32,
+    is_about_id: bool,
     pub message: String,
 }
 
 impl Refused {
     /// Whether the document is there already.
     pub(super) fn is_there(&self) -> bool {
-        self.code == DUPLICATE_KEY && self.message.contains("_id")
+        self.code == DUPLICATE_KEY && self.is_about_id
     }
 }
 
@@ -79,10 +87,26 @@ impl Remote {
             return Err(StoreError::Away { reason: "it is being closed".to_owned() });
         };
         // The driver itself waits for ever for an answer on a connection that is half open.
-        match runtime.block_on(async { tokio::time::timeout(self.patience, call).await }) {
+        Self::wait_for(runtime, self.patience, call)
+    }
+
+    /// Runs a call that the server may have to work on for long.
+    fn run_long<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
+        let Some(runtime) = &self.runtime else {
+            return Err(StoreError::Away { reason: "it is being closed".to_owned() });
+        };
+        Self::wait_for(runtime, self.patience * LONG, call)
+    }
+
+    fn wait_for<T>(
+        runtime: &Runtime,
+        patience: Duration,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, StoreError> {
+        match runtime.block_on(async { tokio::time::timeout(patience, call).await }) {
             Ok(done) => done.map_err(|error| explain(&error)),
             Err(_) => {
-                let reason = format!("no answer within {} s", self.patience.as_secs_f32());
+                let reason = format!("no answer within {} s", patience.as_secs_f32());
                 Err(StoreError::Away { reason })
             }
         }
@@ -175,7 +199,7 @@ impl Remote {
         stages: Vec<Document>,
     ) -> Result<Vec<Document>, StoreError> {
         let collection = self.collection(collection)?;
-        self.run(async {
+        self.run_long(async {
             let mut cursor = collection.aggregate(stages).await?;
             let mut found = Vec::new();
             while cursor.advance().await? {
@@ -186,38 +210,57 @@ impl Remote {
     }
 
     /// Puts documents in the place of those with the same `_id`, in any order, in as few commands as fit. `pace` is called
-    /// before each command.
+    /// before each command. What the server refuses for itself is left out, so that it holds up nothing else; answers
+    /// how many these were.
     pub(super) fn put_all(
         &self,
         collection: &str,
         documents: Vec<Document>,
         mut pace: impl FnMut() -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<usize, StoreError> {
+        let mut refused = 0;
         let (mut waiting, mut bytes) = (Vec::new(), 0);
         for document in documents {
             let size = mongodb::bson::serialize_to_vec(&document).map_or(0, |bytes| bytes.len());
             if !waiting.is_empty() && (bytes + size > COMMAND_BYTES || waiting.len() >= COMMAND_WRITES) {
                 pace()?;
-                self.put(collection, std::mem::take(&mut waiting))?;
+                refused += self.put(collection, std::mem::take(&mut waiting))?;
                 bytes = 0;
             }
             bytes += size;
             let id = document.get("_id").cloned().unwrap_or(Bson::Null);
             waiting.push(doc! { "q": { "_id": id }, "u": document, "upsert": true });
         }
-        if waiting.is_empty() {
-            return Ok(());
+        if !waiting.is_empty() {
+            pace()?;
+            refused += self.put(collection, waiting)?;
         }
-        pace()?;
-        self.put(collection, waiting)
+        Ok(refused)
     }
 
-    fn put(&self, collection: &str, updates: Vec<Document>) -> Result<(), StoreError> {
-        match self.update(collection, updates)?.first() {
-            None => Ok(()),
-            Some(Refused { message, .. }) => {
-                Err(StoreError::Server { reason: format!("{collection}: {message}") })
+    fn put(&self, collection: &str, updates: Vec<Document>) -> Result<usize, StoreError> {
+        let tell = |update: &Document, reason: &str| {
+            let id = update.get_document("q").ok().and_then(|query| query.get("_id"));
+            tracing::error!(
+                "MongoDB does not take the document {id:?} of {collection}, which is left out: {reason}"
+            );
+        };
+        match self.update(collection, updates.clone()) {
+            Ok(refused) => {
+                for one in &refused {
+                    updates.get(one.index).inspect(|update| tell(update, &one.message));
+                }
+                Ok(refused.len())
             }
+            // One of them must be what the server does not take at all.
+            Err(StoreError::Server { .. }) if updates.len() > 1 => {
+                updates.into_iter().map(|update| self.put(collection, vec![update])).sum()
+            }
+            Err(StoreError::Server { reason }) => {
+                updates.iter().for_each(|update| tell(update, &reason));
+                Ok(updates.len())
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -262,9 +305,16 @@ impl Remote {
             return Err(StoreError::Away { reason });
         }
         let errors = answer.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
-        let refused = errors.iter().filter_map(Bson::as_document).map(|error| Refused {
-            code: error.get_i32("code").unwrap_or(0),
-            message: error.get_str("errmsg").unwrap_or_default().to_owned(),
+        let refused = errors.iter().filter_map(Bson::as_document).map(|error| {
+            let message = error.get_str("errmsg").unwrap_or_default();
+            let keys = error.get_document("keyPattern");
+            Refused {
+                index: error.get("index").and_then(number).and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+                code: error.get_i32("code").unwrap_or(0),
+                // What a name says must not be taken for the name of an index.
+                is_about_id: keys.map_or(message.contains("index: _id_"), |keys| keys.contains_key("_id")),
+                message: message.to_owned(),
+            }
         });
         Ok(refused.collect())
     }
@@ -281,18 +331,17 @@ fn explain(error: &Error) -> StoreError {
         ErrorKind::DnsResolve { .. } => away("its name cannot be looked up".to_owned()),
         ErrorKind::ConnectionPoolCleared { .. } => away("its connections were cut".to_owned()),
         ErrorKind::Shutdown => away("it is being closed".to_owned()),
+        // It may have been written by one, and not by a majority.
+        ErrorKind::Write(mongodb::error::WriteFailure::WriteConcernError(error)) => {
+            away(error.message.clone())
+        }
         ErrorKind::Authentication { .. } => StoreError::Server {
             reason: "it refuses the login: check user, password and authSource of storage.url".to_owned(),
         },
         ErrorKind::Command(command) if command.code == 18 || command.code == 13 => StoreError::Server {
             reason: format!("it refuses the login or the right to do this ({})", command.code_name),
         },
-        // Not primary, stepped down, shutting down: the codes that drivers take for a reason to try again.
-        ErrorKind::Command(command)
-            if matches!(command.code, 91 | 189 | 10107 | 11600 | 11602 | 13435 | 13436) =>
-        {
-            away(command.message.clone())
-        }
+        ErrorKind::Command(command) if TRY_AGAIN.contains(&command.code) => away(command.message.clone()),
         ErrorKind::Command(command) => StoreError::Server { reason: command.message.clone() },
         ErrorKind::InvalidTlsConfig { message, .. } => {
             StoreError::Server { reason: format!("TLS: {message}") }

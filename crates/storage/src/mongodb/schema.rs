@@ -188,7 +188,13 @@ pub(super) fn shapes(retention: &Retention) -> Vec<Shape> {
                 ("worker", "string", true, "process that checked it"),
                 ("spool", "string", true, "spool that it came from"),
                 ("day", "date", true, "midnight UTC of the day"),
-                ("span", "string", true, "`hour` or `day`"),
+                ("span", "string", true, "`hour` or `day`; `damaged` when it cannot be read"),
+                (
+                    "sealed",
+                    "date",
+                    false,
+                    "the day again, once it is over and rolled up: before, nothing is removed",
+                ),
                 ("first", "date", true, "its first check"),
                 ("last", "date", true, "its last check"),
                 ("checks", "long", true, "how many checks"),
@@ -203,8 +209,9 @@ pub(super) fn shapes(retention: &Retention) -> Vec<Shape> {
             ],
             indexes: vec![
                 index(&["monitor", "day"]),
-                index(&["span", "day"]),
-                expiring(&["day"], retention.raw + DAY),
+                index(&["span", "day", "monitor"]),
+                index(&["day"]),
+                expiring(&["sealed"], retention.raw + DAY),
             ],
         },
         Shape {
@@ -315,9 +322,9 @@ pub(super) fn prepare(remote: &Remote, retention: &Retention) -> Result<(), Stor
                 let found = one.get_document("options").and_then(|options| options.get_document("validator"));
                 if found.ok() != Some(&validator) {
                     tracing::info!("the validator of the collection {} is brought in line", shape.name);
-                    remote.command(
+                    permitted(remote.command(
                         doc! { "collMod": shape.name, "validator": validator, "validationLevel": "strict" },
-                    )?;
+                    ))?;
                 }
             }
         }
@@ -347,14 +354,38 @@ pub(super) fn prepare(remote: &Remote, retention: &Retention) -> Result<(), Stor
                 && seconds != Some(after)
             {
                 tracing::info!("documents of {} now go {after} s after their day begins", shape.name);
-                remote.command(
-                    doc! { "collMod": shape.name, "index": { "keyPattern": wanted.keys(), "expireAfterSeconds": after } },
-                )?;
+                permitted(remote.command(doc! { "collMod": shape.name, "index": { "keyPattern": wanted.keys(), "expireAfterSeconds": after } }))?;
             }
         }
         if !missing.is_empty() {
             remote.command(doc! { "createIndexes": shape.name, "indexes": missing })?;
         }
+    }
+    Ok(())
+}
+
+/// Without the right to change a collection it stays as it is: that is no reason not to start.
+fn permitted(outcome: Result<Document, StoreError>) -> Result<(), StoreError> {
+    match outcome {
+        Err(StoreError::Server { reason }) if reason.contains("right") => {
+            tracing::warn!(
+                "a collection could not be brought in line, and stays as it is: {reason}; the role dbAdmin may"
+            );
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}
+
+/// Makes the collection of the writer, if there is none.
+pub(super) fn create_writer(remote: &Remote) -> Result<(), StoreError> {
+    let known = list(remote, doc! { "listCollections": 1, "filter": { "name": WRITER } })?;
+    if known.is_empty() {
+        let shapes = shapes(&Retention::default());
+        let shape = shapes.iter().find(|shape| shape.name == WRITER);
+        let validator = shape.map(Shape::validator).unwrap_or_default();
+        // Another may be quicker.
+        remote.command(doc! { "create": WRITER, "validator": validator }).ok();
     }
     Ok(())
 }

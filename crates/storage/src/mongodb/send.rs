@@ -11,7 +11,7 @@ use super::documents::{self, MICROS_AN_HOUR, Span};
 use super::link::{Link, Names};
 use super::schema::{CHUNKS, RESULTS, SPOOLS};
 use crate::error::StoreError;
-use crate::ports::DefinitionStore;
+use crate::ports::{DefinitionStore, HistoryStore};
 use crate::rollup::MICROS_A_DAY;
 
 /// Up to which hour everything was sent.
@@ -24,6 +24,8 @@ const SLICE: usize = 100;
 pub(super) struct Unsent {
     /// Hours of monitors, by their beginning in microseconds.
     hours: FxHashSet<(MonitorId, i64)>,
+    /// How many are being sent.
+    under_way: usize,
     /// Everything before this hour was sent, as far as the spool's own notes say.
     mark: i64,
     pub metas: BTreeMap<String, String>,
@@ -41,10 +43,14 @@ impl Link {
         let oldest = days.first().map_or(hour_of(now.as_micros()), |day| day * MICROS_A_DAY);
         let mark = self.near.meta(MARK)?.and_then(|text| text.parse().ok()).unwrap_or(oldest).max(oldest);
         let monitors = self.near.monitors()?;
+        // The clock may have been set back since.
+        let newest =
+            self.near.last_checks()?.values().flat_map(|probes| probes.values().max()).max().copied();
+        let last = newest.unwrap_or(now).max(now).as_micros();
         let mut unsent = self.unsent();
         for day in days {
             let hours = (0..24).map(|hour| day * MICROS_A_DAY + hour * MICROS_AN_HOUR);
-            for hour in hours.filter(|hour| *hour >= mark) {
+            for hour in hours.filter(|hour| (mark..=last).contains(hour)) {
                 // One without checks costs a look into the spool and nothing else.
                 unsent.hours.extend(monitors.iter().map(|monitor| (monitor.id, hour)));
             }
@@ -66,10 +72,10 @@ impl Link {
         }
         // A straggler must not be forgotten by a restart.
         if earliest < unsent.mark {
-            unsent.mark = earliest;
             self.near.set_meta(MARK, &earliest.to_string())?;
+            unsent.mark = earliest;
         }
-        self.state.set_unsent(unsent.hours.len());
+        self.state.set_unsent(unsent.hours.len() + unsent.under_way);
         drop(unsent);
         if earliest.div_euclid(MICROS_A_DAY) < self.hold_from.load(Ordering::Relaxed) {
             self.hold();
@@ -82,13 +88,14 @@ impl Link {
         let unsent = self.unsent();
         let oldest = unsent.hours.iter().map(|(_, hour)| hour.div_euclid(MICROS_A_DAY)).min();
         self.hold_from.store(oldest.unwrap_or(i64::MAX), Ordering::Relaxed);
-        self.state.set_unsent(unsent.hours.len());
+        self.state.set_unsent(unsent.hours.len() + unsent.under_way);
     }
 
     /// Sends every hour that has something new.
     pub(super) fn send_checks(&self) -> Result<(), StoreError> {
         let mut waiting: Vec<(MonitorId, i64)> = {
             let mut unsent = self.unsent();
+            unsent.under_way = unsent.hours.len();
             std::mem::take(&mut unsent.hours).into_iter().collect()
         };
         if waiting.is_empty() {
@@ -98,14 +105,18 @@ impl Link {
         waiting.sort_unstable_by_key(|(monitor, hour)| (*hour, *monitor));
         let newest = waiting.last().map_or(0, |(_, hour)| *hour);
         let all = waiting.len();
-        let mut outcome = Ok(());
+        // Whoever takes over has to know that there is something of ours on this day.
+        let mut outcome = self.announce(newest);
         let mut done = 0;
         for slice in waiting.chunks(SLICE) {
-            outcome = self.send_slice(slice);
-            if outcome.is_err() {
+            // Changes of status do not wait behind a long outage's checks.
+            outcome = outcome.and_then(|()| self.confirm()).and_then(|()| self.send_news());
+            outcome = outcome.and_then(|()| self.send_slice(slice));
+            if outcome.is_err() || self.must_stop() {
                 break;
             }
             done += slice.len();
+            self.unsent().under_way = all - done;
             if all > 50 * SLICE && done % (50 * SLICE) == 0 {
                 tracing::info!("sending to MongoDB: {done} of {all} hours of monitors");
             }
@@ -113,6 +124,7 @@ impl Link {
         {
             let mut unsent = self.unsent();
             unsent.hours.extend(waiting.drain(done..));
+            unsent.under_way = 0;
             let mark = unsent.hours.iter().map(|(_, hour)| *hour).min().unwrap_or(newest);
             if outcome.is_ok() && mark != unsent.mark {
                 unsent.mark = mark;
@@ -120,23 +132,42 @@ impl Link {
             }
         }
         self.hold();
-        outcome?;
-        let day = newest.div_euclid(MICROS_A_DAY);
-        let update = doc! { "$set": { "name": self.name() }, "$max": { "last_day": day } };
-        self.remote
-            .update(SPOOLS, vec![doc! { "q": { "_id": &self.spool }, "u": update, "upsert": true }])?;
+        outcome
+    }
+
+    /// Says up to which day there are checks of this spool.
+    fn announce(&self, newest: i64) -> Result<(), StoreError> {
+        // A clock that was ahead must not make it a day that has not come.
+        let newest = newest.min(self.now.load(Ordering::Relaxed));
+        let update =
+            doc! { "$set": { "name": self.name() }, "$max": { "last_day": newest.div_euclid(MICROS_A_DAY) } };
+        let update = doc! { "q": { "_id": &self.spool }, "u": update, "upsert": true };
+        match self.remote.update(SPOOLS, vec![update])?.first() {
+            None => Ok(()),
+            Some(refused) => Err(StoreError::Server { reason: format!("{SPOOLS}: {}", refused.message) }),
+        }
+    }
+
+    /// Puts documents of history. What the server does not take is counted, and holds up nothing.
+    pub(super) fn put_all(&self, collection: &str, documents: Vec<Document>) -> Result<(), StoreError> {
+        let refused = self.remote.put_all(collection, documents, || self.confirm())?;
+        self.state.add_refused(refused);
         Ok(())
     }
 
     fn send_slice(&self, slice: &[(MonitorId, i64)]) -> Result<(), StoreError> {
         let (mut chunks, mut results): (Vec<Document>, Vec<Document>) = (Vec::new(), Vec::new());
+        let whole_from = self.unbroken()?.unwrap_or(i64::MAX).saturating_mul(MICROS_A_DAY);
         for (monitor, hour) in slice {
             for probe in self.near.probes(*monitor, *hour..*hour + MICROS_AN_HOUR)? {
                 chunks.extend(documents::chunks(&probe, Span::Hour(*hour), &self.spool)?);
-                results.push(documents::results(&probe, *hour, &self.spool));
+                // Of a day that the spool has removed it knows a straggler only, and not how the hour was.
+                if *hour >= whole_from {
+                    results.push(documents::results(&probe, *hour, &self.spool));
+                }
             }
         }
-        self.remote.put_all(CHUNKS, chunks, || self.confirm())?;
-        self.remote.put_all(RESULTS, results, || self.confirm())
+        self.put_all(CHUNKS, chunks)?;
+        self.put_all(RESULTS, results)
     }
 }

@@ -12,6 +12,9 @@ use crate::error::StoreError;
 pub struct RemoteState {
     is_connected: AtomicBool,
     trouble: Mutex<Option<String>>,
+    /// Trouble with what is sent, while the connection is well.
+    work: Mutex<Option<String>>,
+    refused: AtomicU64,
     unsent: AtomicU64,
     given_up: AtomicU64,
     lost: watch::Sender<Option<String>>,
@@ -22,6 +25,8 @@ impl Default for RemoteState {
         Self {
             is_connected: AtomicBool::new(true),
             trouble: Mutex::default(),
+            work: Mutex::default(),
+            refused: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
             given_up: AtomicU64::new(0),
             lost: watch::Sender::new(None),
@@ -37,7 +42,8 @@ impl RemoteState {
 
     /// What is wrong, `None` when all is well.
     pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        trouble.or_else(|| self.work.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Hours of a monitor's checks that are not sent yet, those that are not over among them.
@@ -48,6 +54,11 @@ impl RemoteState {
     /// Days of checks that were given up unsent, because the spool may not grow.
     pub fn given_up(&self) -> u64 {
         self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Documents that MongoDB did not take, and that were left out.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Gets the name of the process that has taken the store over, or why it has to be opened again. This one writes
@@ -100,6 +111,27 @@ impl RemoteState {
                     *trouble = Some(text);
                 }
             }
+        }
+    }
+
+    pub(super) fn add_refused(&self, documents: usize) {
+        self.refused.fetch_add(documents as u64, Ordering::Relaxed);
+    }
+
+    /// Notes how sending checks and rolling up went, which may fail for long while the connection is well.
+    pub(super) fn note_work(&self, outcome: &Result<(), StoreError>) {
+        match outcome {
+            // These are noted as trouble of the connection.
+            Err(StoreError::Away { .. } | StoreError::Superseded { .. }) => self.note(outcome),
+            Err(error) => {
+                let text = error.to_string();
+                let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+                if work.as_deref() != Some(text.as_str()) {
+                    tracing::error!("{text}; it is tried again");
+                    *work = Some(text);
+                }
+            }
+            Ok(()) => *self.work.lock().unwrap_or_else(PoisonError::into_inner) = None,
         }
     }
 

@@ -64,8 +64,8 @@ pub(super) struct Day {
     sequence: i64,
     /// Class and code of the last failure of a series, and the number of its evidence.
     failures: FxHashMap<(u32, u32), (&'static str, Option<String>, u32)>,
-    /// What was told of the failures of a series lately.
-    told: FxHashMap<(u32, u32), Told>,
+    /// What was told lately of the failures of a series, by class and code: they may take turns.
+    told: FxHashMap<(u32, u32, &'static str, Option<String>), Told>,
     pass: Option<Pass>,
     limit: SeriesLimit,
     /// The series with labels of each monitor since the file was opened.
@@ -86,8 +86,6 @@ struct Told {
     hour: i64,
     /// How often in that hour.
     count: u32,
-    class: &'static str,
-    code: Option<String>,
     /// Number of the last evidence.
     id: u32,
 }
@@ -293,12 +291,12 @@ impl Day {
                             && record.evidence.is_none()
                     });
                     let hour = record.time.as_seconds().div_euclid(3600);
-                    let told = self.told.get(&(monitor, probe)).filter(|told| {
-                        told.hour == hour
-                            && told.count >= EVIDENCE_AN_HOUR
-                            && told.class == failure.class.name
-                            && told.code.as_deref() == failure.code.as_deref()
-                    });
+                    let code = failure.code.as_deref().map(str::to_owned);
+                    let kind = (monitor, probe, failure.class.name, code.clone());
+                    let told = self
+                        .told
+                        .get(&kind)
+                        .filter(|told| told.hour == hour && told.count >= EVIDENCE_AN_HOUR);
                     match (known, told) {
                         (Some((_, _, id)), _) => *id,
                         // It comes and goes: that is no news any more.
@@ -314,10 +312,9 @@ impl Day {
                                 })
                                 .map_err(wrap)?;
                             let id = u32::try_from(transaction.last_insert_rowid()).unwrap_or(u32::MAX);
-                            let code = failure.code.as_deref().map(str::to_owned);
-                            let told = self.told.entry((monitor, probe)).or_default();
+                            let told = self.told.entry(kind).or_default();
                             let count = if told.hour == hour { told.count + 1 } else { 1 };
-                            *told = Told { hour, count, class: failure.class.name, code: code.clone(), id };
+                            *told = Told { hour, count, id };
                             self.failures.insert((monitor, probe), (failure.class.name, code, id));
                             id
                         }

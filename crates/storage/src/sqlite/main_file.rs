@@ -384,43 +384,55 @@ impl MainFile {
         self.load_keys()
     }
 
-    /// Takes over transitions of another store under their numbers, which follow `after`. What stands here above
-    /// `after` was never there, and moves behind them. Numbers go on above `floor`.
+    /// Takes over transitions of another store under their numbers, which follow `after`, and notes that `reader` has come
+    /// as far. What stands here above `after` and is not there moves behind them. Numbers go on above `floor`.
     pub(super) fn take_over_transitions(
         &self,
+        reader: &str,
         after: u64,
         theirs: &[(u64, Transition)],
         floor: u64,
     ) -> Result<(), StoreError> {
         let own = self.transitions_after(after, usize::MAX)?;
+        let here: HashMap<u64, &Transition> = own.iter().map(|(number, one)| (*number, one)).collect();
+        let there: HashMap<u64, &Transition> = theirs.iter().map(|(number, one)| (*number, one)).collect();
+        let is_same = |a: &Transition, b: &Transition| (a.monitor, a.time, a.to) == (b.monitor, b.time, b.to);
+        let is_in = |all: &HashMap<u64, &Transition>, number: u64, one: &Transition| {
+            all.get(&number).is_some_and(|other| is_same(one, other))
+        };
+        let new: Vec<_> = theirs.iter().filter(|(number, one)| !is_in(&here, *number, one)).collect();
+        let unsent: Vec<_> = own.iter().filter(|(number, one)| !is_in(&there, *number, one)).collect();
         let mut connection = self.lock();
         let transaction = connection.transaction().map_err(|e| self.wrap(e))?;
-        let must_move = !theirs.is_empty() || own.first().is_some_and(|(first, _)| *first <= floor);
-        if must_move {
-            transaction
-                .execute("DELETE FROM transition WHERE sequence > ?1", [as_i64(after)])
-                .map_err(|e| self.wrap(e))?;
+        if !new.is_empty() {
+            for (number, _) in &unsent {
+                transaction
+                    .execute("DELETE FROM transition WHERE sequence = ?1", [as_i64(*number)])
+                    .map_err(|e| self.wrap(e))?;
+            }
+            for (number, transition) in new.iter().copied() {
+                self.store_transition(&transaction, Some(*number), transition)?;
+            }
         }
-        for (number, transition) in theirs {
-            self.store_transition(&transaction, Some(*number), transition)?;
-        }
-        let raised = transaction
-            .execute(
-                "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'transition'",
-                [as_i64(floor)],
-            )
-            .map_err(|e| self.wrap(e))?;
-        if raised == 0 {
-            transaction
-                .execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('transition', ?1)", [as_i64(floor)])
-                .map_err(|e| self.wrap(e))?;
-        }
-        if must_move {
-            for (_, transition) in &own {
+        self.raise_numbers(&transaction, floor)?;
+        if !new.is_empty() {
+            for (_, transition) in unsent {
                 self.store_transition(&transaction, None, transition)?;
             }
         }
+        if let Some((last, _)) = theirs.last() {
+            self.advance(&transaction, reader, *last)?;
+        }
         transaction.commit().map_err(|e| self.wrap(e))
+    }
+
+    /// Lets numbers of transitions go on above this one.
+    fn raise_numbers(&self, transaction: &Transaction<'_>, floor: u64) -> Result<(), StoreError> {
+        let run = |sql: &str| transaction.execute(sql, [as_i64(floor)]).map_err(|e| self.wrap(e));
+        if run("UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'transition'")? == 0 {
+            run("INSERT INTO sqlite_sequence (name, seq) VALUES ('transition', ?1)")?;
+        }
+        Ok(())
     }
 
     /// Puts transitions in the place of those from `first` on. Numbers go on above `floor`.
@@ -430,13 +442,16 @@ impl MainFile {
         all: &[(u64, Transition)],
         floor: u64,
     ) -> Result<(), StoreError> {
-        {
-            let connection = self.lock();
-            connection
-                .execute("DELETE FROM transition WHERE sequence >= ?1", [as_i64(first)])
-                .map_err(|e| self.wrap(e))?;
+        let mut connection = self.lock();
+        let transaction = connection.transaction().map_err(|e| self.wrap(e))?;
+        transaction
+            .execute("DELETE FROM transition WHERE sequence >= ?1", [as_i64(first)])
+            .map_err(|e| self.wrap(e))?;
+        for (number, transition) in all {
+            self.store_transition(&transaction, Some(*number), transition)?;
         }
-        self.take_over_transitions(first.saturating_sub(1), all, floor)
+        self.raise_numbers(&transaction, floor)?;
+        transaction.commit().map_err(|e| self.wrap(e))
     }
 
     /// How far every consumer has come.
@@ -468,7 +483,11 @@ impl MainFile {
     }
 
     pub(super) fn advance_cursor(&self, consumer: &str, sequence: u64) -> Result<(), StoreError> {
-        self.lock()
+        self.advance(&self.lock(), consumer, sequence)
+    }
+
+    fn advance(&self, connection: &Connection, consumer: &str, sequence: u64) -> Result<(), StoreError> {
+        connection
             .execute(
                 "INSERT INTO cursor (consumer, sequence) VALUES (?1, ?2)
                  ON CONFLICT (consumer) DO UPDATE SET sequence = max(sequence, excluded.sequence)",

@@ -128,11 +128,12 @@ impl SqliteStore {
     /// Takes over transitions of another store; see there.
     pub(crate) fn take_over_transitions(
         &self,
+        reader: &str,
         after: u64,
         theirs: &[(u64, Transition)],
         floor: u64,
     ) -> Result<(), StoreError> {
-        self.main.take_over_transitions(after, theirs, floor)
+        self.main.take_over_transitions(reader, after, theirs, floor)
     }
 
     /// How far every consumer has come.

@@ -179,6 +179,13 @@ fn everything_moves_both_ways_and_goes_on_after_a_cut() {
         );
         drop(from);
         drop(to);
+        // Once more is once too often: what has come since would be left out.
+        let store = SqliteStore::open(&embedded(folders[0].path()), NOW).unwrap();
+        let (from, to) =
+            (Movable::Sqlite(Box::new(store)), Movable::Mongo(in_mongo(&server, folders[1].path())));
+        let refused = migrate(&from, &to, NOW, |_| {}).unwrap_err().to_string();
+        assert!(refused.contains("has been moved there already"), "{refused}");
+        drop((from, to));
         // As a server that has never been there finds it.
         let fresh = tempfile::tempdir().unwrap();
         let found = in_mongo(&server, fresh.path());

@@ -166,8 +166,11 @@ fn a_server_that_does_not_answer_holds_nobody_up() {
         drop(store);
         let store = open(options(&server, spool.path(), "a"));
         store.send_all(at(60)).unwrap();
-        assert_eq!(store.transitions_after(0, 1000).unwrap().len(), 50);
-        assert_eq!(all_results(&store, shop), 50);
+        drop(store);
+        let elsewhere = tempfile::tempdir().unwrap();
+        let copy = open(options(&server, elsewhere.path(), "b"));
+        assert_eq!(copy.transitions_after(0, 1000).unwrap().len(), 50);
+        assert_eq!(all_results(&copy, shop), 50);
     }
 }
 
@@ -405,5 +408,152 @@ fn ids_make_a_repeated_write_the_same_write() {
             .aggregate("chunks", &serde_json::json!([{"$group": {"_id": null, "n": {"$sum": "$checks"}}}]))
             .unwrap();
         assert!(count.concat().contains("100"), "{count:?}");
+    }
+}
+
+/// Changes the document of the writer, as a crash would have left it.
+fn left_behind(server: &Mongo, update: mongodb::bson::Document) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = mongodb::Client::with_uri_str(server.url()).await.unwrap();
+        let writer = client.database("wise").collection::<mongodb::bson::Document>("writer");
+        let changed = writer.update_one(mongodb::bson::doc! { "_id": "writer" }, update).await.unwrap();
+        assert_eq!(changed.matched_count, 1);
+    });
+}
+
+/// Runs a statement on the main file of a spool.
+fn in_spool(spool: &Path, statement: &str) -> Option<String> {
+    let file = rusqlite::Connection::open(spool.join("wise.sqlite3")).unwrap();
+    let mut statement = file.prepare(statement).unwrap();
+    let mut rows = statement.query([]).unwrap();
+    rows.next().unwrap().map(|row| row.get(0).unwrap())
+}
+
+fn numbers(store: &MongoStore) -> Vec<(u64, wise_core::Timestamp)> {
+    store.transitions_after(0, 1000).unwrap().into_iter().map(|(number, one)| (number, one.time)).collect()
+}
+
+#[test]
+fn a_crash_after_a_commit_writes_nothing_twice() {
+    for server in servers() {
+        let (spool, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = open(options(&server, spool.path(), "a"));
+        let shop = added(&store, "shop");
+        for second in 0..10 {
+            store.commit(&[change(shop, second)]).unwrap();
+        }
+        store.send_all(at(60)).unwrap();
+        let before = numbers(&store);
+        drop(store);
+        // It was committed, and the spool does not know: of some, or of all; alone, or with something new.
+        for known in [before[6].0, 0] {
+            in_spool(
+                spool.path(),
+                &format!("UPDATE cursor SET sequence = {known} WHERE consumer = 'mongodb'"),
+            );
+            let store = open(options(&server, spool.path(), "a"));
+            assert_eq!(numbers(&store), before);
+            store.send_all(at(60)).unwrap();
+        }
+        in_spool(spool.path(), "UPDATE cursor SET sequence = 3 WHERE consumer = 'mongodb'");
+        let store = open(options(&server, spool.path(), "a"));
+        store.commit(&[change(shop, 100)]).unwrap();
+        store.send_all(at(200)).unwrap();
+        let all = numbers(&store);
+        assert_eq!((all.len(), &all[..10]), (11, &before[..]));
+        drop(store);
+        assert_eq!(numbers(&open(options(&server, elsewhere.path(), "b"))), all);
+    }
+}
+
+#[test]
+fn a_right_that_was_granted_and_never_used_hides_nothing() {
+    for server in servers() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = open(options(&server, first.path(), "first"));
+        let shop = added(&store, "shop");
+        store.commit(&[change(shop, 1)]).unwrap();
+        drop(store);
+        let other = open(options(&server, second.path(), "second"));
+        other.commit(&[change(shop, 2)]).unwrap();
+        other.insert_monitor(&definition("mail")).unwrap();
+        other.set_meta("first_start", "by the second").unwrap();
+        drop(other);
+        // The first was granted the right again, and was gone before it looked.
+        let id = in_spool(first.path(), "SELECT value FROM meta WHERE key = 'mongodb_spool'").unwrap();
+        left_behind(
+            &server,
+            mongodb::bson::doc! { "$set": { "holder": id }, "$inc": { "fence": 1_i64, "beat": 1_i64 } },
+        );
+        let store = open(options(&server, first.path(), "first"));
+        assert_eq!(numbers(&store).len(), 2);
+        assert_eq!(store.monitors().unwrap().len(), 2);
+        assert_eq!(store.meta("first_start").unwrap().as_deref(), Some("by the second"));
+        store.commit(&[change(shop, 3)]).unwrap();
+        store.send_all(at(60)).unwrap();
+        let all = numbers(&store);
+        drop(store);
+        assert_eq!((all.len(), numbers(&open(options(&server, second.path(), "second")))), (3, all));
+    }
+}
+
+#[test]
+fn a_commit_that_was_cut_off_is_completed_and_one_that_cannot_be_is_left_out() {
+    for server in servers() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = open(options(&server, first.path(), "first"));
+        let shop = added(&store, "shop");
+        store.commit(&[change(shop, 1)]).unwrap();
+        store.send_all(at(10)).unwrap();
+        drop(store);
+        // Put into the document of the writer, and then the machine was gone.
+        let transition = mongodb::bson::doc! {
+            "_id": 77_i64, "monitor": shop.to_string(), "time": mongodb::bson::DateTime::from_millis(at(50).as_millis()),
+            "time_us": at(50).as_micros(), "to": "unhealthy", "down": true,
+        };
+        let pending = mongodb::bson::doc! { "in": "transitions", "put": transition };
+        left_behind(&server, mongodb::bson::doc! { "$set": { "pending": [pending], "sequence": 77_i64 } });
+        let store = open(options(&server, second.path(), "second"));
+        assert_eq!(numbers(&store).last(), Some(&(77, at(50))));
+        assert!(store.commit(&[change(shop, 60)]).unwrap()[0] > 77);
+        drop(store);
+        let bad =
+            mongodb::bson::doc! { "in": "monitors", "put": { "_id": "x", "change": 1000_i64, "name": 5 } };
+        left_behind(&server, mongodb::bson::doc! { "$set": { "pending": [bad] } });
+        let store = open(options(&server, first.path(), "first"));
+        added(&store, "after it");
+        store.send_all(at(100)).unwrap();
+        assert_eq!((store.monitors().unwrap().len(), numbers(&store).len()), (2, 3));
+    }
+}
+
+#[test]
+fn a_document_that_is_too_large_is_cut_and_holds_nobody_up() {
+    for server in servers() {
+        let (spool, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = open(options(&server, spool.path(), "a"));
+        let (noisy, quiet) = (added(&store, "noisy"), added(&store, "quiet"));
+        // Each failure has a code of its own, and much to tell.
+        for second in 0..900 {
+            let mut one = total(noisy, at(second), 0.1);
+            one.failure = Some(
+                wise_core::Failure::new(&wise_core::common::REFUSED, "refused").code(format!("c{second}")),
+            );
+            one.evidence = Some(Arc::new(serde_json::json!({"body": "x".repeat(30_000), "at": second})));
+            store.append(&[one, total(quiet, at(second), 0.1)]).unwrap();
+        }
+        store.send_all(at(1000)).unwrap();
+        store.send_all(at(2 * 86_400)).unwrap();
+        assert_eq!(store.state().refused(), 0);
+        drop(store);
+        let copy = open(options(&server, elsewhere.path(), "b"));
+        assert_eq!((all_results(&copy, noisy), all_results(&copy, quiet)), (900, 900));
+        let query = ResultQuery { monitor: noisy, from: START, to: at(1000), failed: true, limit: 1 };
+        let last = copy.results(&query).unwrap().remove(0);
+        assert_eq!(
+            (last.failure.unwrap().1.as_deref(), &last.evidence.unwrap()["at"]),
+            (Some("c899"), &serde_json::json!(899))
+        );
     }
 }
