@@ -146,9 +146,10 @@ async fn serve(
     let (filled, is_stopping) = (catalog.clone(), stopping.clone());
     tasks.spawn_blocking(move || filled.fill_bars(started, || is_stopping.load(Ordering::Relaxed)));
     tasks.spawn(follow_files(catalog, files, settings.monitors.reload_interval.0));
+    // Before anybody is told that it runs: who stops it then wants an orderly end.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     welcome(&settings, &bound, taken_up, uplink.is_some());
 
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let server = actix_web::rt::spawn(server);
     let mut end = End::Stopped;
     tokio::select! {

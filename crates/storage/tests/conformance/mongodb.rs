@@ -557,3 +557,48 @@ fn a_document_that_is_too_large_is_cut_and_holds_nobody_up() {
         );
     }
 }
+
+#[test]
+fn a_damaged_document_is_left_out_and_the_rest_is_served() {
+    for server in servers() {
+        let (spool, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = open(options(&server, spool.path(), "a"));
+        let (shop, mail) = (added(&store, "shop"), added(&store, "mail"));
+        for minute in 0..180 {
+            store.append(&[total(shop, at(minute * 60), 1.0), total(mail, at(minute * 60), 2.0)]).unwrap();
+        }
+        store.send_all(at(3 * 3600)).unwrap();
+        drop(store);
+        // One hour of one monitor is cut off, another has a bit turned over.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let client = mongodb::Client::with_uri_str(server.url()).await.unwrap();
+            let chunks = client.database("wise").collection::<mongodb::bson::Document>("chunks");
+            for (hour, keep) in [(0, 20), (1, usize::MAX)] {
+                let first = mongodb::bson::DateTime::from_millis(at(hour * 3600).as_millis());
+                let of = mongodb::bson::doc! { "monitor": shop.to_string(), "first": first };
+                let found = chunks.find_one(of.clone()).await.unwrap().expect("the hour");
+                let mut bytes = found.get_binary_generic("data").unwrap().clone();
+                bytes.truncate(keep);
+                bytes[10] ^= 0xff;
+                let binary =
+                    mongodb::bson::Binary { subtype: mongodb::bson::spec::BinarySubtype::Generic, bytes };
+                chunks.update_one(of, mongodb::bson::doc! { "$set": { "data": binary } }).await.unwrap();
+            }
+        });
+        let copy = open(options(&server, elsewhere.path(), "b"));
+        let count = |id| {
+            let plan = QueryPlan::of(id, TOTAL.name, (START, at(86_400)), 1, Aggregate::Count);
+            copy.answer(&plan).unwrap().series.first().map(|series| series.points[0].1)
+        };
+        for state in ["as it is", "rolled up"] {
+            let of_shop = count(shop).unwrap();
+            assert!((60.0..180.0).contains(&of_shop), "{state}: {of_shop}");
+            assert_eq!(count(mail), Some(180.0), "{state}");
+            assert!(all_results(&copy, shop) >= 60 && all_results(&copy, mail) == 180, "{state}");
+            copy.send_all(at(2 * 86_400)).unwrap();
+        }
+        let left = copy.aggregate("chunks", &serde_json::json!([{"$match": {"span": "damaged"}}])).unwrap();
+        assert!(!left.is_empty(), "what is damaged is kept for whoever can read it");
+    }
+}
