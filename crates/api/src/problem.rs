@@ -168,6 +168,7 @@ impl From<CatalogError> for Problem {
                 Kind::StaleVersion,
                 format!("nothing was changed: {detail}; read it again and repeat the change"),
             ),
+            CatalogError::Partly(..) => Self::new(Kind::Unavailable, detail),
             CatalogError::Store(error) => error.into(),
         }
     }

@@ -289,13 +289,12 @@ impl Catalog {
 
     /// Brings back the galaxy map, and gives every definition its place.
     pub(crate) fn start_sky(&self, definitions: &mut [MonitorDefinition]) -> Result<(), StoreError> {
-        let mut sky = Sky::from_text(&self.parts.store.meta(SKY)?.unwrap_or_default());
-        // Those that have a place first.
-        for has_place in [true, false] {
-            for one in definitions.iter_mut().filter(|one| one.slot.is_some() == has_place) {
-                let group = sky::group_of(one).to_owned();
-                one.slot = Some(sky.take(&group, one.slot));
-            }
+        let stored = self.parts.store.meta(SKY)?.unwrap_or_default();
+        let mut sky = Sky::from_text(&stored);
+        sky.take_all(definitions);
+        let text = sky.to_text();
+        if text != stored {
+            self.store_sky(&text);
         }
         self.parts.overview.set_groups(sky.groups().into());
         *self.sky() = sky;
@@ -310,12 +309,16 @@ impl Catalog {
             let (text, groups) = (sky.to_text(), sky.groups().into());
             drop(sky);
             self.parts.overview.set_groups(groups);
-            // It is found again in some place; that is no reason to refuse a monitor.
-            if let Err(error) = self.parts.store.set_meta(SKY, &text) {
-                tracing::warn!("the galaxy map could not be stored: {error}");
-            }
+            self.store_sky(&text);
         }
         slot
+    }
+
+    fn store_sky(&self, text: &str) {
+        // It is stored with the next change, or at the next start; that is no reason to refuse a monitor.
+        if let Err(error) = self.parts.store.set_meta(SKY, text) {
+            tracing::warn!("the galaxy map could not be stored: {error}");
+        }
     }
 
     /// The number of a definition's group.

@@ -27,6 +27,10 @@ pub enum CatalogError {
         /// The version it has.
         found: u64,
     },
+    /// The store failed in the middle of an import, and failed again when it was taken back: how many monitors stayed, and
+    /// their names.
+    #[error("the store failed in the middle, and {0} monitors could not be taken back: {1}")]
+    Partly(usize, String),
     /// The store failed.
     #[error("{0}")]
     Store(StoreError),

@@ -101,7 +101,10 @@ impl Catalog {
                 Ok(done) => undo.push(done),
                 Err(error) => {
                     tracing::error!("importing {name} failed, and what was imported is taken back: {error}");
-                    self.undo(undo, by);
+                    let stayed = self.undo(undo, by);
+                    if !stayed.is_empty() {
+                        return Err(CatalogError::Partly(stayed.len(), stayed.join(", ")));
+                    }
                     return Err(match error {
                         CatalogError::Invalid(errors) => {
                             CatalogError::Invalid(FieldErrors(of_item(one.number, errors)))
@@ -194,6 +197,10 @@ impl Catalog {
             return Err(FieldErrors::from(error.cure(cure)).into());
         }
         let spec = self.parse(body.clone(), old.map(|old| &*old.definition))?;
+        if spec.depends_on.contains(&spec.name) {
+            let error = FieldError::new("depends_on", "names the monitor itself").value(&spec.name);
+            return Err(FieldErrors::from(error).into());
+        }
         // Dependencies within the import are not there yet.
         let mut alone = spec.clone();
         alone.depends_on.retain(|name| !names.contains_key(name));
@@ -216,19 +223,28 @@ impl Catalog {
         spec
     }
 
-    fn undo(&self, done: Vec<Done>, by: &str) {
+    /// Takes back what was done; answers the names of those that could not be.
+    fn undo(&self, done: Vec<Done>, by: &str) -> Vec<String> {
+        let mut stayed = Vec::new();
         for one in done.into_iter().rev() {
-            let outcome = match one {
-                Done::Created(id) => self.remove(id),
-                Done::Replaced(old) => match self.get(old.definition.id) {
-                    Some(now) => self.update(&now.definition, old.definition.spec.clone(), by).map(drop),
-                    None => Ok(()),
-                },
+            let id = match &one {
+                Done::Created(id) => *id,
+                Done::Replaced(old) => old.definition.id,
             };
-            if let Err(error) = outcome {
-                tracing::error!("a part of an import could not be taken back: {error}");
+            let Some(now) = self.get(id) else { continue };
+            // A store that fails once fails again: what is left is told instead of being tried one by one.
+            let outcome = match one {
+                _ if !stayed.is_empty() => Err(CatalogError::NotFound),
+                Done::Created(id) => self.remove(id),
+                Done::Replaced(old) => {
+                    self.update(&now.definition, old.definition.spec.clone(), by).map(drop)
+                }
+            };
+            if outcome.is_err() {
+                stayed.push(now.definition.spec.name.clone());
             }
         }
+        stayed
     }
 }
 

@@ -15,6 +15,10 @@ use wise_storage::Group;
 const TAG: &str = "group";
 /// Monitors that a circle has room for, at least.
 const ROOM: u32 = 12;
+/// Places in a group at most.
+const MOST_SLOTS: u32 = 1_000_000;
+/// Groups at most; monitors of more are with those that have none.
+const MOST_GROUPS: usize = 500;
 /// Room between two circles.
 const GAP: f64 = 2.0;
 /// The golden angle.
@@ -30,33 +34,66 @@ pub(crate) fn group_of(definition: &MonitorDefinition) -> &str {
 pub(crate) struct Sky {
     groups: Vec<Group>,
     taken: Vec<BTreeSet<u32>>,
+    slots: BTreeMap<String, u32>,
+    /// Where the last new group found its place: nothing nearer to the middle was free.
+    last_place: u32,
 }
 
 /// A group as it is stored.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredGroup {
     x: f64,
     y: f64,
     radius: f64,
+}
+
+/// What is stored of the map.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Stored {
+    groups: BTreeMap<String, StoredGroup>,
+    /// Places of definitions from before they had one.
+    slots: BTreeMap<String, u32>,
 }
 
 impl Sky {
     /// From what [`Sky::to_text`] gave.
     pub(crate) fn from_text(text: &str) -> Self {
         // Without it groups get other places, and nothing else is lost.
-        let stored: BTreeMap<String, Stored> = serde_json::from_str(text).unwrap_or_default();
-        let groups: Vec<Group> =
-            stored.into_iter().map(|(name, Stored { x, y, radius })| Group { name, x, y, radius }).collect();
-        Self { taken: vec![BTreeSet::new(); groups.len()], groups }
+        let Stored { groups, slots } = serde_json::from_str(text).unwrap_or_default();
+        let group = |(name, StoredGroup { x, y, radius })| Group { name, x, y, radius };
+        let groups: Vec<Group> = groups.into_iter().map(group).collect();
+        Self { taken: vec![BTreeSet::new(); groups.len()], groups, slots, last_place: 0 }
     }
 
     /// What is to be stored.
     pub(crate) fn to_text(&self) -> String {
         let used = self.groups.iter().zip(&self.taken).filter(|(_, taken)| !taken.is_empty());
-        let stored: BTreeMap<&str, Stored> = used
-            .map(|(group, _)| (group.name.as_str(), Stored { x: group.x, y: group.y, radius: group.radius }))
-            .collect();
-        serde_json::to_string(&stored).unwrap_or_default()
+        let stored = |group: &Group| StoredGroup { x: group.x, y: group.y, radius: group.radius };
+        let groups = used.map(|(group, _)| (group.name.clone(), stored(group))).collect();
+        serde_json::to_string(&Stored { groups, slots: self.slots.clone() }).unwrap_or_default()
+    }
+
+    /// Takes places for all definitions, those that have one first. Those that have none in their definition keep the one
+    /// that is stored here.
+    pub(crate) fn take_all(&mut self, definitions: &mut [MonitorDefinition]) {
+        for one in definitions.iter_mut().filter(|one| one.slot.is_some()) {
+            one.slot = Some(self.take(group_of(one), one.slot));
+        }
+        let known = std::mem::take(&mut self.slots);
+        let mut slots = BTreeMap::new();
+        for is_known in [true, false] {
+            for one in definitions.iter_mut().filter(|one| one.slot.is_none()) {
+                let id = one.id.to_string();
+                let wanted = known.get(&id).copied();
+                if wanted.is_some() == is_known {
+                    let slot = self.take(group_of(one), wanted);
+                    one.slot = Some(slot);
+                    slots.insert(id, slot);
+                }
+            }
+        }
+        self.slots = slots;
     }
 
     /// The groups, by number.
@@ -66,11 +103,20 @@ impl Sky {
 
     /// The number of a group that has been there once.
     pub(crate) fn number(&self, name: &str) -> u32 {
-        self.groups.iter().position(|group| group.name == name).unwrap_or(0) as u32
+        self.place_of(name).unwrap_or(0) as u32
+    }
+
+    /// A group; for one that there was no room for, that of those without a group.
+    fn place_of(&self, name: &str) -> Option<usize> {
+        let find = |name: &str| self.groups.iter().position(|group| group.name == name);
+        find(name).or_else(|| find(""))
     }
 
     /// Takes a place in a group: `wanted` if it is free, or the first that is.
     pub(crate) fn take(&mut self, name: &str, wanted: Option<u32>) -> u32 {
+        // A circle for each of thousands would be no map.
+        let is_known = self.groups.iter().any(|group| group.name == name);
+        let name = if is_known || self.groups.len() < MOST_GROUPS { name } else { "" };
         let number = match self.groups.iter().position(|group| group.name == name) {
             Some(number) => number,
             None => {
@@ -82,7 +128,8 @@ impl Sky {
             }
         };
         let taken = &mut self.taken[number];
-        let is_free = |slot: &u32| !taken.contains(slot);
+        // A place beyond all bounds is no place.
+        let is_free = |slot: &u32| !taken.contains(slot) && *slot < MOST_SLOTS;
         let first_free = || (0..).find(is_free).unwrap_or(u32::MAX);
         let slot = wanted.filter(is_free).unwrap_or_else(first_free);
         taken.insert(slot);
@@ -97,17 +144,17 @@ impl Sky {
 
     /// Gives a place back.
     pub(crate) fn free(&mut self, name: &str, slot: Option<u32>) {
-        if let (Some(number), Some(slot)) = (self.groups.iter().position(|group| group.name == name), slot) {
+        if let (Some(number), Some(slot)) = (self.place_of(name), slot) {
             self.taken[number].remove(&slot);
         }
     }
 
     /// The place nearest to the middle where a circle touches no other; of a group that has one already, its own if it
     /// will do.
-    fn free_place(&self, radius: f64, own: Option<usize>) -> (f64, f64) {
+    fn free_place(&mut self, radius: f64, own: Option<usize>) -> (f64, f64) {
         let is_free = |(x, y): (f64, f64)| {
-            let others = self.groups.iter().enumerate().filter(|(number, _)| Some(*number) != own);
-            others.into_iter().all(|(_, other)| {
+            let mut others = self.groups.iter().enumerate().filter(|(number, _)| Some(*number) != own);
+            others.all(|(_, other)| {
                 let (dx, dy) = (other.x - x, other.y - y);
                 dx.hypot(dy) >= radius + other.radius + GAP
             })
@@ -124,14 +171,20 @@ impl Sky {
             let round = |value: f64| (value * 100.0).round() / 100.0;
             (round(distance * angle.cos()), round(distance * angle.sin()))
         };
-        (0..).map(place).find(|place| is_free(*place)).unwrap_or((0.0, 0.0))
+        // New groups are of one size, so that each needs to look only behind the one before.
+        let from = if own.is_none() { self.last_place } else { 0 };
+        let found = (from..).find(|number| is_free(place(*number))).unwrap_or(0);
+        if own.is_none() {
+            self.last_place = found;
+        }
+        place(found)
     }
 }
 
 /// The radius of a circle with this place, and room for as many more.
 fn radius_for(slot: u32) -> f64 {
     let mut room = ROOM;
-    while room <= slot {
+    while room <= slot && room < u32::MAX {
         room = room.saturating_mul(2);
     }
     (f64::from(room).sqrt() + 1.0).ceil()
@@ -186,5 +239,12 @@ mod tests {
         again.take("7", Some(500));
         assert_eq!(again.groups()[again.number("7") as usize], *group);
         assert!(Sky::from_text("no JSON").groups().is_empty());
+        let mut many = Sky::default();
+        for name in 0..2000 {
+            many.take(&format!("host {name}"), None);
+        }
+        assert_eq!(many.groups().len(), MOST_GROUPS + 1);
+        assert_eq!(many.groups()[many.number("host 1999") as usize].name, "");
+        assert!(!overlap(&many) && many.take("host 1", Some(u32::MAX)) == 1);
     }
 }

@@ -111,6 +111,7 @@ pub(crate) fn mongo(settings: &Settings, url: &str, spool: &Path) -> MongoOption
         retention: settings.storage.retention(),
         name: worker(settings),
         timing: Timing::default(),
+        is_source: false,
     }
 }
 

@@ -74,6 +74,12 @@ pub enum StoreError {
         /// What it says.
         reason: String,
     },
+    /// The server behind the store does not take what it is given, now or ever.
+    #[error("MongoDB does not take it: {reason}")]
+    Refused {
+        /// What it says.
+        reason: String,
+    },
     /// The store was taken over.
     #[error("the store was taken over by {by}; this process writes nothing more")]
     Superseded {

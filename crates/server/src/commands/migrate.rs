@@ -39,8 +39,8 @@ pub(super) fn run(
     let is_own = matches!(&from, Place::Mongo(_)) && settings.place()? == from && own.exists();
     let from_spool = if is_own { own } else { spool(&settings, "from") };
     let to_spool = spool(&settings, "to");
-    let source = open(&settings, &from, &from_spool, now)?;
-    let target = open(&settings, &to, &to_spool, now)?;
+    let source = open(&settings, &from, &from_spool, true, now)?;
+    let target = open(&settings, &to, &to_spool, false, now)?;
     let moved = migrate(&source, &target, now, |text| eprintln!("{text}")).with_context(|| {
         format!("{} was not moved wholly to {}; run it again to go on", from.shown(), to.shown())
     })?;
@@ -73,7 +73,13 @@ fn spool(settings: &Settings, end: &str) -> PathBuf {
     PathBuf::from(format!("{}.migration-{end}", settings.storage.spool.trim_end_matches('/')))
 }
 
-fn open(settings: &Settings, place: &Place, spool: &Path, now: Timestamp) -> anyhow::Result<Movable> {
+fn open(
+    settings: &Settings,
+    place: &Place,
+    spool: &Path,
+    is_source: bool,
+    now: Timestamp,
+) -> anyhow::Result<Movable> {
     let what = || format!("the store in {} cannot be used", place.shown());
     match place {
         Place::Embedded(folder) => {
@@ -83,6 +89,7 @@ fn open(settings: &Settings, place: &Place, spool: &Path, now: Timestamp) -> any
         Place::Mongo(url) => {
             let mut options = mongo(settings, url, spool);
             "a migration".clone_into(&mut options.name);
+            options.is_source = is_source;
             // One that was killed shows no sign of life; one that runs goes on for longer than that.
             let begun = tokio::time::Instant::now();
             let most = options.timing.expiry + Duration::from_secs(5);

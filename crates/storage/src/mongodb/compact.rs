@@ -3,6 +3,7 @@
 //! This is done with what MongoDB has, whoever sent it, so that the days of a process that is gone are rolled up too.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mongodb::bson::{Bson, Document, doc};
@@ -10,6 +11,7 @@ use wise_core::{MonitorId, Timestamp};
 
 use super::documents::{self, NamedRollup, Span, date, micros};
 use super::link::Link;
+use super::remote::Put;
 use super::schema::{CHUNKS, rollups};
 use crate::columns::{Gathering, ProbeColumns};
 use crate::error::StoreError;
@@ -84,10 +86,19 @@ impl Link {
         let Ok(id) = monitor.parse::<MonitorId>() else { return Ok(()) };
         let by_spool = by_spool.into_iter().map(|(spool, gathering)| (spool, gathering.probes())).collect();
         let (made, by_tier) = documents_of_day(id, day, by_spool)?;
+        // Of a day whose samples may be gone by now these are a few that came late: what was made of all of them stays.
+        let oldest = Timestamp::from_micros(self.now.load(Ordering::Relaxed)).minus(self.retention.raw);
+        let is_whole = damaged.is_empty() && start > oldest.as_micros();
+        let put = if is_whole { Put::Always } else { Put::IfMissing };
+        let mut refused = 0;
         for (tier, documents) in by_tier {
-            self.put_all(rollups(tier), documents)?;
+            refused += self.put_all(rollups(tier), documents, put)?;
         }
-        self.put_all(CHUNKS, made)?;
+        refused += self.put_all(CHUNKS, made, Put::Always)?;
+        if refused > 0 {
+            let reason = format!("{refused} documents of the day were not taken; its hours stay");
+            return Err(StoreError::Refused { reason });
+        }
         self.confirm()?;
         for id in damaged {
             let mark = doc! { "$set": { "span": "damaged", "sealed": date(start) } };

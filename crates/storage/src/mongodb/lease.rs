@@ -49,6 +49,11 @@ impl Operation {
         }
     }
 
+    /// Bytes of its document.
+    pub(super) fn size(&self) -> usize {
+        mongodb::bson::serialize_to_vec(&self.document()).map_or(0, |bytes| bytes.len())
+    }
+
     fn changes_definitions(&self) -> bool {
         matches!(self, Self::Monitor(_))
     }
@@ -153,7 +158,9 @@ pub(super) fn ask(remote: &Remote, spool: &str, name: &str, stale: Option<i64>) 
     };
     // What the last holder had begun is done before anybody reads. What cannot be done at all must not be tried for ever.
     match lease.complete(remote) {
-        Err(error @ StoreError::Server { .. }) => {
+        Err(
+            error @ (StoreError::Server { .. } | StoreError::Refused { .. } | StoreError::Superseded { .. }),
+        ) => {
             tracing::error!("a part of the last commit cannot be carried out, and is left out: {error}");
             lease.clear(remote)?;
         }
@@ -178,7 +185,15 @@ impl Lease {
     /// The right is lost, or the server is away.
     pub(super) fn renew(&mut self, remote: &Remote) -> Result<(), StoreError> {
         self.beat(remote)?;
-        self.complete(remote)
+        match self.complete(remote) {
+            Err(error @ (StoreError::Server { .. } | StoreError::Refused { .. })) => {
+                tracing::error!("a part of a commit cannot be carried out: {error}");
+                self.clear(remote)?;
+                // Others have been told that it was: what is there has to be looked at anew.
+                Err(StoreError::Superseded { by: "a commit of our own that MongoDB did not take".to_owned() })
+            }
+            other => other,
+        }
     }
 
     fn beat(&mut self, remote: &Remote) -> Result<(), StoreError> {
@@ -253,7 +268,7 @@ impl Lease {
                 tracing::warn!("a commit is carried out when MongoDB is there again: {reason}");
                 Ok(())
             }
-            Err(error @ StoreError::Server { .. }) => {
+            Err(error @ (StoreError::Server { .. } | StoreError::Refused { .. })) => {
                 self.clear(remote)?;
                 Err(error)
             }
@@ -305,6 +320,9 @@ impl Lease {
         if !transitions.is_empty() {
             let refused = remote.insert(TRANSITIONS, transitions.clone())?;
             if !refused.is_empty() {
+                if let Some(passing) = refused.iter().find(|one| !one.is_final()) {
+                    return Err(StoreError::Away { reason: passing.message.clone() });
+                }
                 same_or_superseded(remote, &transitions)?;
             }
         }
@@ -354,7 +372,8 @@ fn same_or_superseded(remote: &Remote, transitions: &[Document]) -> Result<(), S
 fn checked(collection: &str, refused: Vec<super::remote::Refused>) -> Result<(), StoreError> {
     match refused.into_iter().find(|refused| !refused.is_there()) {
         None => Ok(()),
-        Some(refused) => Err(StoreError::Server { reason: format!("{collection}: {}", refused.message) }),
+        Some(refused) if !refused.is_final() => Err(StoreError::Away { reason: refused.message }),
+        Some(refused) => Err(StoreError::Refused { reason: format!("{collection}: {}", refused.message) }),
     }
 }
 

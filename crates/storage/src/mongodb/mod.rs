@@ -1,11 +1,12 @@
 //! The store in MongoDB, with a local spool before it.
 //!
 //! The spool is an embedded store in a folder. It takes every write first, so that checks, statuses and the live page go
-//! on while MongoDB is away, and keeps a copy of the definitions and of the main record. [`link`] is the thread that sends
+//! on while MongoDB is away, and keeps a copy of the definitions and of the main record. `link` is the thread that sends
 //! what is new: transitions at once, checks as documents of an hour (`send`), which it makes documents of a day and
-//! rollups of when the day is over (`compact`). `lease` lets one process write at a time, `schema` has the collections,
+//! rollups of when the day is over (`compact`); `attach` gets the right to write and makes both agree. `lease` lets one process write at a time, `schema` has the collections,
 //! `documents` what is in them, `read` answers from both.
 
+mod attach;
 mod compact;
 mod documents;
 mod lease;
@@ -74,6 +75,8 @@ pub struct MongoOptions {
     pub name: String,
     /// How long things take.
     pub timing: Timing,
+    /// Whether it is only opened to be read, as the source of a migration: nothing is brought in line, nor rolled up.
+    pub is_source: bool,
 }
 
 impl std::fmt::Debug for MongoOptions {

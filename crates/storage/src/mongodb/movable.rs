@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mongodb::bson::{Bson, doc};
+use mongodb::bson::{Bson, Document, doc};
 use wise_core::{MonitorDefinition, MonitorId, Timestamp, Transition};
 
 use super::compact::documents_of_day;
 use super::documents::{self, MICROS_AN_HOUR, Span, date, micros};
 use super::lease::Operation;
+use super::remote::Put;
 use super::schema::{CHUNKS, RESULTS, SPOOLS, rollups};
 use super::{MongoStore, link};
 use crate::columns::{Gathering, ProbeColumns, SeriesName};
@@ -17,8 +18,50 @@ use crate::rollup::{DayRollup, MICROS_A_DAY, Tier};
 
 /// The spool that checks of another store are said to come from.
 const SPOOL: &str = "migrated";
-/// Definitions in one commit.
-const PAGE: usize = 100;
+
+/// What is damaged is left out, as it is when it is asked for.
+fn tolerated<T: Default>(read: Result<T, StoreError>) -> Result<T, StoreError> {
+    match read {
+        Err(error @ StoreError::Damaged { .. }) => {
+            tracing::error!("{error}; it is left out");
+            Ok(T::default())
+        }
+        other => other,
+    }
+}
+
+impl MongoStore {
+    /// Puts documents, all of them.
+    fn put(&self, collection: &str, documents: Vec<Document>) -> Result<(), StoreError> {
+        match self.link.put_all(collection, documents, Put::Always)? {
+            0 => Ok(()),
+            count => {
+                let reason = format!("{count} documents of {collection}; the log has them");
+                Err(StoreError::Refused { reason })
+            }
+        }
+    }
+
+    /// Commits operations, in as many commits as they need.
+    fn commit_all(&self, made: Vec<(u64, Operation)>, numbered: bool) -> Result<(), StoreError> {
+        let (mut waiting, mut bytes, mut last) = (Vec::new(), 0, 0);
+        for (number, operation) in made {
+            let size = operation.size();
+            if !waiting.is_empty() && bytes + size > link::COMMIT_BYTES {
+                let part = std::mem::take(&mut waiting);
+                self.link.commit(&mut self.link.right(), numbered.then_some(last), |_| Ok(part))?;
+                bytes = 0;
+            }
+            bytes += size;
+            last = number;
+            waiting.push(operation);
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        self.link.commit(&mut self.link.right(), numbered.then_some(last), |_| Ok(waiting))
+    }
+}
 
 impl Movable for MongoStore {
     fn small_things(&self) -> Result<Vec<(String, String)>, StoreError> {
@@ -47,7 +90,8 @@ impl Movable for MongoStore {
         let mut gathering = Gathering::default();
         self.link.remote.each(CHUNKS, of_the_day, (doc! { "span": 1, "_id": 1 }, None), |document| {
             let range = day * MICROS_A_DAY..(day + 1) * MICROS_A_DAY;
-            documents::read_chunk(document)?.gather(range, &mut gathering)
+            let read = documents::read_chunk(document).and_then(|chunk| chunk.gather(range, &mut gathering));
+            tolerated(read)
         })?;
         Ok(gathering.probes())
     }
@@ -65,7 +109,9 @@ impl Movable for MongoStore {
             self.link.remote.each(rollups(tier), of_it, (doc! { "day": 1 }, None), |document| {
                 let text = |field: &str| document.get_str(field).unwrap_or_default().to_owned();
                 let (metric, probe, location) = (text("metric"), text("probe"), text("location"));
-                let (day, series) = documents::read_rollups(document)?;
+                let Some((day, series)) = tolerated(documents::read_rollups(document).map(Some))? else {
+                    return Ok(());
+                };
                 if without.contains(&day) {
                     return Ok(());
                 }
@@ -86,25 +132,21 @@ impl Movable for MongoStore {
     }
 
     fn put_monitors(&self, all: &[MonitorDefinition]) -> Result<(), StoreError> {
-        for page in all.chunks(PAGE) {
-            let mut right = self.link.right();
-            self.link.commit(&mut right, None, |lease| {
-                let made = page.iter().zip(1..).map(|(one, number)| {
-                    documents::monitor(one, lease.changes + number).map(Operation::Monitor)
-                });
-                made.collect()
-            })?;
-            self.link.note_changes(&right)?;
-        }
+        let first = self.link.right().as_ref().map_or(0, |lease| lease.changes) + 1;
+        let made = all
+            .iter()
+            .zip(first..)
+            .map(|(one, change)| Ok((0, Operation::Monitor(documents::monitor(one, change)?))));
+        self.commit_all(made.collect::<Result<_, StoreError>>()?, false)?;
+        self.link.note_changes(&self.link.right())?;
         self.link.near.take_over_monitors(all)
     }
 
     fn put_transitions(&self, all: &[(u64, Transition)]) -> Result<(), StoreError> {
-        let Some((last, _)) = all.last() else { return Ok(()) };
-        let made =
-            all.iter().map(|(number, one)| documents::transition(*number, one).map(Operation::Transition));
-        let made = made.collect::<Result<Vec<_>, _>>()?;
-        self.link.commit(&mut self.link.right(), Some(*last), |_| Ok(made))
+        let made = all
+            .iter()
+            .map(|(number, one)| Ok((*number, Operation::Transition(documents::transition(*number, one)?))));
+        self.commit_all(made.collect::<Result<_, StoreError>>()?, true)
     }
 
     fn put_day(&self, day: i64, is_over: bool, next: Monitors<'_>) -> Result<(), StoreError> {
@@ -125,15 +167,15 @@ impl Movable for MongoStore {
                     }
                 }
             }
-            self.link.put_all(RESULTS, results)?;
-            self.link.put_all(CHUNKS, hours)?;
+            self.put(RESULTS, results)?;
+            self.put(CHUNKS, hours)?;
             if is_over && let Some(first) = probes.first() {
                 let (monitor, by_spool) = (first.monitor, BTreeMap::from([(SPOOL.to_owned(), probes)]));
                 let (chunks, by_tier) = documents_of_day(monitor, day, by_spool)?;
                 for (tier, documents) in by_tier {
-                    self.link.put_all(rollups(tier), documents)?;
+                    self.put(rollups(tier), documents)?;
                 }
-                self.link.put_all(CHUNKS, chunks)?;
+                self.put(CHUNKS, chunks)?;
             }
         }
         let update = doc! { "$set": { "name": "a migration" }, "$max": { "last_day": day } };
@@ -149,7 +191,7 @@ impl Movable for MongoStore {
                 made.extend(documents::rollups(one.monitor, source, day, tier, &one.series));
             }
         }
-        self.link.put_all(rollups(tier), made)
+        self.put(rollups(tier), made)
     }
 
     fn finish(&self, now: Timestamp) -> Result<(), StoreError> {

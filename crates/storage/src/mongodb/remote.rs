@@ -25,6 +25,8 @@ const POOL: u32 = 8;
 const DUPLICATE_KEY: i32 = 11_000;
 /// Not primary, stepped down, shutting down, timed out: the codes that drivers take for a reason to try again.
 const TRY_AGAIN: [i32; 13] = [6, 7, 50, 64, 89, 91, 189, 262, 9001, 10_107, 11_600, 11_602, 13_435];
+/// What is wrong with a document, and stays so: bad or unknown values, failed validation, too large, a key that is taken.
+const FINAL: [i32; 9] = [2, 9, 14, 52, 121, 10_334, 11_000, 17_419, 17_420];
 /// A call that may take long may take so many times as long as others.
 const LONG: u32 = 12;
 
@@ -52,6 +54,17 @@ impl Drop for Remote {
     }
 }
 
+/// What becomes of a document that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Put {
+    /// The new one takes its place.
+    Always,
+    /// The new one takes its place if it has as many `checks`.
+    IfMore,
+    /// It stays.
+    IfMissing,
+}
+
 /// A write that the server refused; others of the same command were made.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -63,6 +76,11 @@ pub(super) struct Refused {
 }
 
 impl Refused {
+    /// Whether it would be refused again: otherwise the server had trouble of its own.
+    pub(super) fn is_final(&self) -> bool {
+        FINAL.contains(&self.code)
+    }
+
     /// Whether the document is there already.
     pub(super) fn is_there(&self) -> bool {
         self.code == DUPLICATE_KEY && self.is_about_id
@@ -209,13 +227,14 @@ impl Remote {
         })
     }
 
-    /// Puts documents in the place of those with the same `_id`, in any order, in as few commands as fit. `pace` is called
+    /// Puts documents, as `put` says where there is one with the same `_id`, in any order, in as few commands as fit. `pace` is called
     /// before each command. What the server refuses for itself is left out, so that it holds up nothing else; answers
     /// how many these were.
     pub(super) fn put_all(
         &self,
         collection: &str,
         documents: Vec<Document>,
+        put: Put,
         mut pace: impl FnMut() -> Result<(), StoreError>,
     ) -> Result<usize, StoreError> {
         let mut refused = 0;
@@ -229,7 +248,17 @@ impl Remote {
             }
             bytes += size;
             let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-            waiting.push(doc! { "q": { "_id": id }, "u": document, "upsert": true });
+            waiting.push(match put {
+                Put::Always => doc! { "q": { "_id": id }, "u": document, "upsert": true },
+                Put::IfMore => {
+                    let checks = document.get("checks").cloned().unwrap_or(Bson::Null);
+                    doc! { "q": { "_id": id, "checks": { "$lte": checks } }, "u": document, "upsert": true }
+                }
+                Put::IfMissing => {
+                    let rest: Document = document.into_iter().filter(|(name, _)| name != "_id").collect();
+                    doc! { "q": { "_id": id }, "u": { "$setOnInsert": rest }, "upsert": true }
+                }
+            });
         }
         if !waiting.is_empty() {
             pace()?;
@@ -247,16 +276,22 @@ impl Remote {
         };
         match self.update(collection, updates.clone()) {
             Ok(refused) => {
-                for one in &refused {
+                let mut count = 0;
+                // One that is there knows more.
+                for one in refused.iter().filter(|one| !one.is_there()) {
+                    if !one.is_final() {
+                        return Err(StoreError::Away { reason: one.message.clone() });
+                    }
                     updates.get(one.index).inspect(|update| tell(update, &one.message));
+                    count += 1;
                 }
-                Ok(refused.len())
+                Ok(count)
             }
             // One of them must be what the server does not take at all.
-            Err(StoreError::Server { .. }) if updates.len() > 1 => {
+            Err(StoreError::Refused { .. }) if updates.len() > 1 => {
                 updates.into_iter().map(|update| self.put(collection, vec![update])).sum()
             }
-            Err(StoreError::Server { reason }) => {
+            Err(StoreError::Refused { reason }) => {
                 updates.iter().for_each(|update| tell(update, &reason));
                 Ok(updates.len())
             }
@@ -342,6 +377,9 @@ fn explain(error: &Error) -> StoreError {
             reason: format!("it refuses the login or the right to do this ({})", command.code_name),
         },
         ErrorKind::Command(command) if TRY_AGAIN.contains(&command.code) => away(command.message.clone()),
+        ErrorKind::Command(command) if FINAL.contains(&command.code) => {
+            StoreError::Refused { reason: command.message.clone() }
+        }
         ErrorKind::Command(command) => StoreError::Server { reason: command.message.clone() },
         ErrorKind::InvalidTlsConfig { message, .. } => {
             StoreError::Server { reason: format!("TLS: {message}") }

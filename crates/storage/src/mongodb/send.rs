@@ -9,6 +9,7 @@ use wise_core::{CheckRecord, MonitorId, Timestamp};
 
 use super::documents::{self, MICROS_AN_HOUR, Span};
 use super::link::{Link, Names};
+use super::remote::Put;
 use super::schema::{CHUNKS, RESULTS, SPOOLS};
 use crate::error::StoreError;
 use crate::ports::{DefinitionStore, HistoryStore};
@@ -108,14 +109,27 @@ impl Link {
         // Whoever takes over has to know that there is something of ours on this day.
         let mut outcome = self.announce(newest);
         let mut done = 0;
+        let (mut kept_aside, mut trouble) = (Vec::new(), Ok(()));
         for slice in waiting.chunks(SLICE) {
             // Changes of status do not wait behind a long outage's checks.
             outcome = outcome.and_then(|()| self.confirm()).and_then(|()| self.send_news());
-            outcome = outcome.and_then(|()| self.send_slice(slice));
-            if outcome.is_err() || self.must_stop() {
-                break;
+            match outcome.and_then(|()| self.send_slice(slice)) {
+                Ok(()) => outcome = Ok(()),
+                Err(error @ (StoreError::Away { .. } | StoreError::Superseded { .. })) => {
+                    outcome = Err(error);
+                    break;
+                }
+                // What cannot be read or sent now does not keep the others from it.
+                Err(error) => {
+                    kept_aside.extend_from_slice(slice);
+                    trouble = Err(error);
+                    outcome = Ok(());
+                }
             }
             done += slice.len();
+            if self.must_stop() {
+                break;
+            }
             self.unsent().under_way = all - done;
             if all > 50 * SLICE && done % (50 * SLICE) == 0 {
                 tracing::info!("sending to MongoDB: {done} of {all} hours of monitors");
@@ -124,6 +138,7 @@ impl Link {
         {
             let mut unsent = self.unsent();
             unsent.hours.extend(waiting.drain(done..));
+            unsent.hours.extend(kept_aside);
             unsent.under_way = 0;
             let mark = unsent.hours.iter().map(|(_, hour)| *hour).min().unwrap_or(newest);
             if outcome.is_ok() && mark != unsent.mark {
@@ -132,7 +147,7 @@ impl Link {
             }
         }
         self.hold();
-        outcome
+        outcome.and(trouble)
     }
 
     /// Says up to which day there are checks of this spool.
@@ -149,25 +164,27 @@ impl Link {
     }
 
     /// Puts documents of history. What the server does not take is counted, and holds up nothing.
-    pub(super) fn put_all(&self, collection: &str, documents: Vec<Document>) -> Result<(), StoreError> {
-        let refused = self.remote.put_all(collection, documents, || self.confirm())?;
+    pub(super) fn put_all(
+        &self,
+        collection: &str,
+        documents: Vec<Document>,
+        put: Put,
+    ) -> Result<usize, StoreError> {
+        let refused = self.remote.put_all(collection, documents, put, || self.confirm())?;
         self.state.add_refused(refused);
-        Ok(())
+        Ok(refused)
     }
 
     fn send_slice(&self, slice: &[(MonitorId, i64)]) -> Result<(), StoreError> {
         let (mut chunks, mut results): (Vec<Document>, Vec<Document>) = (Vec::new(), Vec::new());
-        let whole_from = self.unbroken()?.unwrap_or(i64::MAX).saturating_mul(MICROS_A_DAY);
         for (monitor, hour) in slice {
             for probe in self.near.probes(*monitor, *hour..*hour + MICROS_AN_HOUR)? {
                 chunks.extend(documents::chunks(&probe, Span::Hour(*hour), &self.spool)?);
-                // Of a day that the spool has removed it knows a straggler only, and not how the hour was.
-                if *hour >= whole_from {
-                    results.push(documents::results(&probe, *hour, &self.spool));
-                }
+                results.push(documents::results(&probe, *hour, &self.spool));
             }
         }
-        self.put_all(CHUNKS, chunks)?;
-        self.put_all(RESULTS, results)
+        self.put_all(CHUNKS, chunks, Put::Always)?;
+        // Of a day that the spool has removed it knows a straggler only, and not how the hour was.
+        self.put_all(RESULTS, results, Put::IfMore).map(drop)
     }
 }

@@ -7,13 +7,22 @@ use tokio::sync::watch;
 
 use crate::error::StoreError;
 
+/// What may fail while the connection is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Sending checks.
+    Sending,
+    /// Rolling days up.
+    RollingUp,
+}
+
 /// How the connection to MongoDB fares.
 #[derive(Debug)]
 pub struct RemoteState {
     is_connected: AtomicBool,
     trouble: Mutex<Option<String>>,
     /// Trouble with what is sent, while the connection is well.
-    work: Mutex<Option<String>>,
+    work: [Mutex<Option<String>>; 2],
     refused: AtomicU64,
     unsent: AtomicU64,
     given_up: AtomicU64,
@@ -25,7 +34,7 @@ impl Default for RemoteState {
         Self {
             is_connected: AtomicBool::new(true),
             trouble: Mutex::default(),
-            work: Mutex::default(),
+            work: Default::default(),
             refused: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
             given_up: AtomicU64::new(0),
@@ -43,7 +52,9 @@ impl RemoteState {
     /// What is wrong, `None` when all is well.
     pub fn trouble(&self) -> Option<String> {
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        trouble.or_else(|| self.work.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        let work =
+            || self.work.iter().find_map(|one| one.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        trouble.or_else(work)
     }
 
     /// Hours of a monitor's checks that are not sent yet, those that are not over among them.
@@ -119,19 +130,20 @@ impl RemoteState {
     }
 
     /// Notes how sending checks and rolling up went, which may fail for long while the connection is well.
-    pub(super) fn note_work(&self, outcome: &Result<(), StoreError>) {
+    pub(super) fn note_work(&self, what: Work, outcome: &Result<(), StoreError>) {
+        let slot = &self.work[what as usize];
         match outcome {
             // These are noted as trouble of the connection.
             Err(StoreError::Away { .. } | StoreError::Superseded { .. }) => self.note(outcome),
             Err(error) => {
                 let text = error.to_string();
-                let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut work = slot.lock().unwrap_or_else(PoisonError::into_inner);
                 if work.as_deref() != Some(text.as_str()) {
                     tracing::error!("{text}; it is tried again");
                     *work = Some(text);
                 }
             }
-            Ok(()) => *self.work.lock().unwrap_or_else(PoisonError::into_inner) = None,
+            Ok(()) => *slot.lock().unwrap_or_else(PoisonError::into_inner) = None,
         }
     }
 

@@ -51,7 +51,7 @@ pub(super) type Keys = Arc<RwLock<HashMap<MonitorId, MonitorKey>>>;
 
 #[derive(Debug)]
 pub(super) struct MainFile {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     connection: Mutex<Connection>,
     keys: Keys,
 }
@@ -72,19 +72,19 @@ impl MainFile {
         self.keys.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wrap(&self, error: rusqlite::Error) -> StoreError {
+    pub(super) fn wrap(&self, error: rusqlite::Error) -> StoreError {
         StoreError::sqlite(&self.path, &error)
     }
 
-    fn other(&self, what: impl std::fmt::Display) -> StoreError {
+    pub(super) fn other(&self, what: impl std::fmt::Display) -> StoreError {
         StoreError::Other { path: self.path.clone(), reason: what.to_string() }
     }
 
-    fn load_keys(&self) -> Result<(), StoreError> {
+    pub(super) fn load_keys(&self) -> Result<(), StoreError> {
         let connection = self.lock();
         let mut statement = connection.prepare("SELECT id, key FROM monitor").map_err(|e| self.wrap(e))?;
         let rows = statement.query_map([], |row| Ok((id(row, 0)?, row.get(1)?))).map_err(|e| self.wrap(e))?;
@@ -145,7 +145,7 @@ impl MainFile {
     }
 
     /// Removes a monitor and its record; answers how many there were.
-    fn forget(&self, transaction: &Transaction<'_>, id: &str) -> Result<usize, StoreError> {
+    pub(super) fn forget(&self, transaction: &Transaction<'_>, id: &str) -> Result<usize, StoreError> {
         let run = |sql: &str| transaction.execute(sql, [id]).map_err(|e| self.wrap(e));
         run("DELETE FROM monitor_state WHERE monitor = ?1")?;
         run("DELETE FROM transition WHERE monitor = ?1")?;
@@ -182,7 +182,7 @@ impl MainFile {
     }
 
     /// Stores a transition, under a number of its own or the next one, and what it makes of the monitor's state.
-    fn store_transition(
+    pub(super) fn store_transition(
         &self,
         transaction: &Transaction<'_>,
         number: Option<u64>,
@@ -313,166 +313,6 @@ impl MainFile {
         rows.collect::<Result<_, _>>().map_err(|e| self.wrap(e))
     }
 
-    pub(super) fn monitor(&self, id: MonitorId) -> Result<Option<MonitorDefinition>, StoreError> {
-        let body: Option<String> = self
-            .lock()
-            .query_row("SELECT body FROM monitor WHERE id = ?1", [id.to_string()], |row| row.get(0))
-            .optional()
-            .map_err(|e| self.wrap(e))?;
-        let damaged = |error: serde_json::Error| StoreError::Damaged {
-            path: self.path.clone(),
-            reason: format!("a definition: {error}"),
-        };
-        body.map(|body| serde_json::from_str(&body)).transpose().map_err(damaged)
-    }
-
-    /// Whether a definition could be stored: added, or changed from version `expected`.
-    pub(super) fn would_store(
-        &self,
-        one: &MonitorDefinition,
-        expected: Option<u64>,
-    ) -> Result<(), StoreError> {
-        let connection = self.lock();
-        let id = one.id.to_string();
-        let found: Option<i64> = connection
-            .query_row("SELECT version FROM monitor WHERE id = ?1", [&id], |row| row.get(0))
-            .optional()
-            .map_err(|e| self.wrap(e))?;
-        if let Some(expected) = expected {
-            let found = found.ok_or(StoreError::NotFound)?;
-            let found = u64::try_from(found).unwrap_or(0);
-            if found != expected {
-                return Err(StoreError::Stale { found });
-            }
-        }
-        let holder: Option<String> = connection
-            .query_row("SELECT id FROM monitor WHERE name = ?1", [&one.spec.name], |row| row.get(0))
-            .optional()
-            .map_err(|e| self.wrap(e))?;
-        let is_taken = holder.is_some_and(|holder| holder != id) || (expected.is_none() && found.is_some());
-        if is_taken { Err(StoreError::NameTaken(one.spec.name.clone())) } else { Ok(()) }
-    }
-
-    /// Makes the definitions those of another store. Monitors that stay keep their history.
-    pub(super) fn take_over_monitors(&self, all: &[MonitorDefinition]) -> Result<(), StoreError> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction().map_err(|e| self.wrap(e))?;
-        let wanted: std::collections::HashSet<String> = all.iter().map(|one| one.id.to_string()).collect();
-        let known: Vec<String> = transaction
-            .prepare("SELECT id FROM monitor")
-            .and_then(|mut statement| statement.query_map([], |row| row.get(0))?.collect())
-            .map_err(|e| self.wrap(e))?;
-        for gone in known.iter().filter(|id| !wanted.contains(*id)) {
-            self.forget(&transaction, gone)?;
-        }
-        // Two may have swapped their names.
-        transaction.execute("UPDATE monitor SET name = id", []).map_err(|e| self.wrap(e))?;
-        for one in all {
-            let body = serde_json::to_string(one).map_err(|error| self.other(error))?;
-            transaction
-                .prepare_cached(
-                    "INSERT INTO monitor (id, name, version, body) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, body = excluded.body",
-                )
-                .and_then(|mut statement| {
-                    statement.execute(params![one.id.to_string(), one.spec.name, as_i64(one.version), body])
-                })
-                .map_err(|e| self.wrap(e))?;
-        }
-        transaction.commit().map_err(|e| self.wrap(e))?;
-        drop(connection);
-        self.load_keys()
-    }
-
-    /// Takes over transitions of another store under their numbers, which follow `after`, and notes that `reader` has come
-    /// as far. What stands here above `after` and is not there moves behind them. Numbers go on above `floor`.
-    pub(super) fn take_over_transitions(
-        &self,
-        reader: &str,
-        after: u64,
-        theirs: &[(u64, Transition)],
-        floor: u64,
-    ) -> Result<(), StoreError> {
-        let own = self.transitions_after(after, usize::MAX)?;
-        let here: HashMap<u64, &Transition> = own.iter().map(|(number, one)| (*number, one)).collect();
-        let there: HashMap<u64, &Transition> = theirs.iter().map(|(number, one)| (*number, one)).collect();
-        let is_same = |a: &Transition, b: &Transition| (a.monitor, a.time, a.to) == (b.monitor, b.time, b.to);
-        let is_in = |all: &HashMap<u64, &Transition>, number: u64, one: &Transition| {
-            all.get(&number).is_some_and(|other| is_same(one, other))
-        };
-        let new: Vec<_> = theirs.iter().filter(|(number, one)| !is_in(&here, *number, one)).collect();
-        let unsent: Vec<_> = own.iter().filter(|(number, one)| !is_in(&there, *number, one)).collect();
-        let mut connection = self.lock();
-        let transaction = connection.transaction().map_err(|e| self.wrap(e))?;
-        if !new.is_empty() {
-            for (number, _) in &unsent {
-                transaction
-                    .execute("DELETE FROM transition WHERE sequence = ?1", [as_i64(*number)])
-                    .map_err(|e| self.wrap(e))?;
-            }
-            for (number, transition) in new.iter().copied() {
-                self.store_transition(&transaction, Some(*number), transition)?;
-            }
-        }
-        self.raise_numbers(&transaction, floor)?;
-        if !new.is_empty() {
-            for (_, transition) in unsent {
-                self.store_transition(&transaction, None, transition)?;
-            }
-        }
-        if let Some((last, _)) = theirs.last() {
-            self.advance(&transaction, reader, *last)?;
-        }
-        transaction.commit().map_err(|e| self.wrap(e))
-    }
-
-    /// Lets numbers of transitions go on above this one.
-    fn raise_numbers(&self, transaction: &Transaction<'_>, floor: u64) -> Result<(), StoreError> {
-        let run = |sql: &str| transaction.execute(sql, [as_i64(floor)]).map_err(|e| self.wrap(e));
-        if run("UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'transition'")? == 0 {
-            run("INSERT INTO sqlite_sequence (name, seq) VALUES ('transition', ?1)")?;
-        }
-        Ok(())
-    }
-
-    /// Puts transitions in the place of those from `first` on. Numbers go on above `floor`.
-    pub(super) fn put_transitions(
-        &self,
-        first: u64,
-        all: &[(u64, Transition)],
-        floor: u64,
-    ) -> Result<(), StoreError> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction().map_err(|e| self.wrap(e))?;
-        transaction
-            .execute("DELETE FROM transition WHERE sequence >= ?1", [as_i64(first)])
-            .map_err(|e| self.wrap(e))?;
-        for (number, transition) in all {
-            self.store_transition(&transaction, Some(*number), transition)?;
-        }
-        self.raise_numbers(&transaction, floor)?;
-        transaction.commit().map_err(|e| self.wrap(e))
-    }
-
-    /// How far every consumer has come.
-    pub(super) fn cursors(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let connection = self.lock();
-        let mut statement =
-            connection.prepare("SELECT consumer, sequence FROM cursor").map_err(|e| self.wrap(e))?;
-        let rows = statement
-            .query_map([], |row| Ok((row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0))))
-            .map_err(|e| self.wrap(e))?;
-        rows.collect::<Result<_, _>>().map_err(|e| self.wrap(e))
-    }
-
-    /// Every setting of the store's own.
-    pub(super) fn all_meta(&self) -> Result<Vec<(String, String)>, StoreError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare("SELECT key, value FROM meta").map_err(|e| self.wrap(e))?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(|e| self.wrap(e))?;
-        rows.collect::<Result<_, _>>().map_err(|e| self.wrap(e))
-    }
-
     pub(super) fn cursor(&self, consumer: &str) -> Result<u64, StoreError> {
         let found: Option<i64> = self
             .lock()
@@ -486,7 +326,12 @@ impl MainFile {
         self.advance(&self.lock(), consumer, sequence)
     }
 
-    fn advance(&self, connection: &Connection, consumer: &str, sequence: u64) -> Result<(), StoreError> {
+    pub(super) fn advance(
+        &self,
+        connection: &Connection,
+        consumer: &str,
+        sequence: u64,
+    ) -> Result<(), StoreError> {
         connection
             .execute(
                 "INSERT INTO cursor (consumer, sequence) VALUES (?1, ?2)
@@ -560,6 +405,6 @@ fn bad(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
 }
 
-fn as_i64(number: u64) -> i64 {
+pub(super) fn as_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -13,6 +13,7 @@ mod days;
 mod export;
 mod files;
 mod head;
+mod main_copy;
 mod main_file;
 mod movable;
 mod open;

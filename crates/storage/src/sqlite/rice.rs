@@ -72,10 +72,7 @@ pub(super) fn unpack(packed: &[u8], count: usize) -> Result<Vec<i64>, String> {
         found.push(last);
     }
     while found.len() < count {
-        let mut high = 0;
-        while high < ESCAPE && bits.take(1).ok_or_else(damaged)? == 1 {
-            high += 1;
-        }
+        let high = bits.ones().ok_or_else(damaged)?;
         let code = if high == ESCAPE {
             bits.take(32).ok_or_else(damaged)? | bits.take(32).ok_or_else(damaged)? << 32
         } else {
@@ -164,17 +161,41 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// The next 57 bits at least, the lowest first; zeros where there are no more.
+    fn window(&self) -> u64 {
+        let from = self.at / 8;
+        let bytes = match self.bytes.get(from..from + 8) {
+            Some(eight) => eight.try_into().unwrap_or_default(),
+            None => {
+                let rest = self.bytes.get(from..).unwrap_or_default();
+                let mut bytes = [0; 8];
+                bytes[..rest.len()].copy_from_slice(rest);
+                bytes
+            }
+        };
+        u64::from_le_bytes(bytes) >> (self.at % 8)
+    }
+
+    /// Goes on by so many bits, which have to be there.
+    fn skip(&mut self, count: u32) -> Option<()> {
+        self.at += count as usize;
+        (self.at <= self.bytes.len() * 8).then_some(())
+    }
+
+    /// Ones up to a zero, which is read too, or up to [`ESCAPE`] of them.
+    fn ones(&mut self) -> Option<u32> {
+        let count = self.window().trailing_ones().min(ESCAPE);
+        self.skip(if count == ESCAPE { count } else { count + 1 })?;
+        Some(count)
+    }
+
     fn take(&mut self, count: u32) -> Option<u64> {
-        let (mut found, mut got) = (0_u64, 0_u32);
-        while got < count {
-            let byte = *self.bytes.get(self.at / 8)?;
-            let offset = (self.at % 8) as u32;
-            let some = (8 - offset).min(count - got);
-            let part = u64::from(byte >> offset) & ((1 << some) - 1);
-            found |= part << got;
-            got += some;
-            self.at += some as usize;
+        if count > 32 {
+            let low = self.take(32)?;
+            return Some(low | self.take(count - 32)? << 32);
         }
+        let found = self.window() & ((1_u64 << count) - 1);
+        self.skip(count)?;
         Some(found)
     }
 }

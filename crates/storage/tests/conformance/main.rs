@@ -104,6 +104,7 @@ impl InMongo {
             retention: Retention::default(),
             name: "w1".to_owned(),
             timing: Timing::default(),
+            is_source: false,
         }
     }
 

@@ -137,6 +137,7 @@ fn in_mongo(server: &Mongo, spool: &Path) -> MongoStore {
         retention: wise_storage::Retention::default(),
         name: "a migration".to_owned(),
         timing,
+        is_source: false,
     };
     MongoStore::open(options, NOW, &mut |holder| panic!("{holder} has it")).unwrap()
 }

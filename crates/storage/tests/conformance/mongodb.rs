@@ -34,6 +34,7 @@ fn options(server: &Mongo, spool: &Path, name: &str) -> MongoOptions {
         retention: wise_storage::Retention::default(),
         name: name.to_owned(),
         timing: quick(),
+        is_source: false,
     }
 }
 
@@ -280,7 +281,7 @@ fn a_spool_and_a_database_that_do_not_belong_together_are_refused() {
         let mut elsewhere = options(&server, spool.path(), "a");
         elsewhere.url = format!("{}/another", server.url());
         let refused = attempt(elsewhere).unwrap_err();
-        assert!(refused.contains("not the one that the spool belongs to"), "{refused}");
+        assert!(refused.contains("not the one that the spool in"), "{refused}");
         let embedded_store = wise_storage::SqliteStore::open(&embedded(other.path()), START).unwrap();
         added(&embedded_store, "mine");
         drop(embedded_store);
@@ -600,5 +601,40 @@ fn a_damaged_document_is_left_out_and_the_rest_is_served() {
         }
         let left = copy.aggregate("chunks", &serde_json::json!([{"$match": {"span": "damaged"}}])).unwrap();
         assert!(!left.is_empty(), "what is damaged is kept for whoever can read it");
+    }
+}
+
+#[test]
+fn a_straggler_whose_day_is_gone_does_not_replace_its_rollups() {
+    for server in servers() {
+        let (spool, later) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = open(options(&server, spool.path(), "a"));
+        let shop = added(&store, "shop");
+        for minute in 0..1440 {
+            store.append(&[total(shop, at(minute * 60), 1.0)]).unwrap();
+        }
+        store.send_all(at(2 * 86_400)).unwrap();
+        drop(store);
+        // The server has removed the samples in the meantime, and a clock that was wrong brings one more.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let client = mongodb::Client::with_uri_str(server.url()).await.unwrap();
+            let chunks = client.database("wise").collection::<mongodb::bson::Document>("chunks");
+            assert_eq!(
+                chunks.delete_many(mongodb::bson::doc! { "span": "day" }).await.unwrap().deleted_count,
+                1
+            );
+        });
+        let now = at(20 * 86_400);
+        let timing = options(&server, later.path(), "b");
+        let store = MongoStore::open(timing, now, &mut |holder| panic!("{holder} has it")).unwrap();
+        store.append(&[total(shop, at(600), 50.0)]).unwrap();
+        store.send_all(now).unwrap();
+        drop(store);
+        drop(later);
+        let elsewhere = tempfile::tempdir().unwrap();
+        let store = open(options(&server, elsewhere.path(), "c"));
+        let plan = QueryPlan::of(shop, TOTAL.name, (START, at(40 * 86_400)), 1, Aggregate::Count);
+        assert_eq!(store.answer(&plan).unwrap().series[0].points[0].1, 1440.0);
     }
 }

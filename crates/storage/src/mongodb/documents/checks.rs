@@ -1,154 +1,23 @@
-//! What documents hold, and how they come about.
+//! Chunks, which have every check of a probe, and results, which sum up those of an hour.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mongodb::bson::{
-    Binary, DateTime, Document, deserialize_from_document, doc, serialize_to_document, spec::BinarySubtype,
-};
+use mongodb::bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
 use serde::{Deserialize, Serialize};
-use wise_core::{MonitorDefinition, MonitorId, Reason, Status, Timestamp, Transition};
+use wise_core::{MonitorId, Status, Timestamp};
 
+use super::{LabelMap, clean, damaged, date, decoded, encoded, label_map, label_text, micros};
 use crate::columns::chunk::{self, Effort};
 use crate::columns::{DOWN, Evidence, Gathering, ProbeColumns, SeriesName};
 use crate::error::StoreError;
-use crate::rollup::{Bucket, DayRollup, MICROS_A_DAY, Sketch, Tier};
+use crate::rollup::MICROS_A_DAY;
 
 /// Failures listed in a document of results.
 const FAILURES: usize = 500;
 /// Bytes of evidence in a document of results; the chunks have all of it.
 const RESULT_BYTES: usize = 2 << 20;
-/// Bytes of a chunk's columns at most: a document may have 16 MB.
+/// Bytes of a chunk's columns and evidence at most: a document may have 16 MB.
 const CHUNK_BYTES: usize = 6 << 20;
-/// Series in a document of rollups.
-const SERIES_A_PART: usize = 256;
-/// An hour in microseconds.
-pub(super) const MICROS_AN_HOUR: i64 = 3_600_000_000;
-
-pub(super) fn date(micros: i64) -> DateTime {
-    DateTime::from_millis(micros.div_euclid(1000))
-}
-
-pub(super) fn micros(date: DateTime) -> i64 {
-    date.timestamp_millis().saturating_mul(1000)
-}
-
-/// The error for a document that cannot be read.
-fn damaged(id: impl std::fmt::Debug, reason: impl std::fmt::Display) -> StoreError {
-    StoreError::Damaged { path: "the store in MongoDB".into(), reason: format!("document {id:?}: {reason}") }
-}
-
-fn encoded(document: &impl Serialize) -> Result<Document, StoreError> {
-    serialize_to_document(document).map_err(|error| StoreError::Server { reason: error.to_string() })
-}
-
-fn decoded<T: serde::de::DeserializeOwned>(document: Document) -> Result<T, StoreError> {
-    let id = document.get("_id").cloned();
-    deserialize_from_document(document).map_err(|error| damaged(id, error))
-}
-
-/// A definition.
-pub(super) fn monitor(definition: &MonitorDefinition, change: i64) -> Result<Document, StoreError> {
-    let spec = &definition.spec;
-    let tags: Vec<Document> =
-        spec.tags.iter().map(|(name, value)| doc! { "name": name, "value": value }).collect();
-    let managed_by = match &definition.managed_by {
-        wise_core::ManagedBy::Api => "api".to_owned(),
-        wise_core::ManagedBy::File(file) => file.clone(),
-    };
-    let body = serde_json::to_string(definition)
-        .map_err(|error| StoreError::Server { reason: format!("a definition: {error}") })?;
-    Ok(doc! {
-        "_id": definition.id.to_string(),
-        "change": change,
-        "name": &spec.name,
-        "kind": &spec.kind,
-        "enabled": spec.enabled,
-        "tags": tags,
-        "managed_by": managed_by,
-        "version": i64::try_from(definition.version).unwrap_or(i64::MAX),
-        "created_at": date(definition.created_at.as_micros()),
-        "updated_at": date(definition.updated_at.as_micros()),
-        "updated_by": &definition.updated_by,
-        "definition": body,
-    })
-}
-
-/// What is left of a definition that was removed.
-pub(super) fn tombstone(monitor: MonitorId, change: i64) -> Document {
-    doc! { "_id": monitor.to_string(), "change": change, "removed": DateTime::now() }
-}
-
-/// Reads a definition; `None` for what is left of one.
-pub(super) fn read_monitor(document: &Document) -> Result<Option<MonitorDefinition>, StoreError> {
-    if document.contains_key("removed") {
-        return Ok(None);
-    }
-    let body = document.get_str("definition").unwrap_or_default();
-    serde_json::from_str(body).map(Some).map_err(|error| damaged(document.get("_id"), error))
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredTransition {
-    #[serde(rename = "_id")]
-    sequence: i64,
-    monitor: String,
-    time: DateTime,
-    time_us: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
-    to: String,
-    down: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<Reason>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<String>,
-}
-
-/// A transition.
-pub(super) fn transition(sequence: u64, transition: &Transition) -> Result<Document, StoreError> {
-    encoded(&StoredTransition {
-        sequence: i64::try_from(sequence).unwrap_or(i64::MAX),
-        monitor: transition.monitor.to_string(),
-        time: date(transition.time.as_micros()),
-        time_us: transition.time.as_micros(),
-        from: transition.from.map(|status| status.name().to_owned()),
-        to: transition.to.name().to_owned(),
-        down: transition.down,
-        reason: transition.reason.clone(),
-        evidence: transition.evidence.as_ref().map(ToString::to_string),
-    })
-}
-
-/// Reads a transition.
-pub(super) fn read_transition(document: Document) -> Result<(u64, Transition), StoreError> {
-    let stored: StoredTransition = decoded(document)?;
-    let id = stored.sequence;
-    let transition = Transition {
-        monitor: stored.monitor.parse().map_err(|_| damaged(id, "its monitor has no id"))?,
-        time: Timestamp::from_micros(stored.time_us),
-        from: stored.from.as_deref().and_then(Status::from_name),
-        to: Status::from_name(&stored.to).ok_or_else(|| damaged(id, "an unknown status"))?,
-        down: stored.down,
-        reason: stored.reason,
-        evidence: stored.evidence.and_then(|text| serde_json::from_str(&text).ok()).map(std::sync::Arc::new),
-    };
-    Ok((u64::try_from(id).unwrap_or(0), transition))
-}
-
-type LabelMap = BTreeMap<String, String>;
-
-/// Labels as the embedded store has them: a JSON array of pairs, sorted.
-fn label_map(text: &str) -> LabelMap {
-    let pairs: Vec<(String, String)> = serde_json::from_str(text).unwrap_or_default();
-    pairs.into_iter().collect()
-}
-
-fn label_text(labels: &LabelMap) -> String {
-    if labels.is_empty() {
-        return String::new();
-    }
-    serde_json::to_string(&labels.iter().collect::<Vec<_>>()).unwrap_or_default()
-}
 
 #[derive(Serialize, Deserialize)]
 struct StoredSeries {
@@ -192,7 +61,7 @@ struct StoredChunk {
 
 /// What a chunk covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Span {
+pub(in crate::mongodb) enum Span {
     /// The hour that begins then, in microseconds.
     Hour(i64),
     /// The day that begins then, in microseconds.
@@ -218,7 +87,7 @@ impl Span {
     }
 
     /// The hour, or the day, as ids have it.
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         let time = Timestamp::from_micros(self.start()).to_string();
         let length = if matches!(self, Self::Hour(_)) { "2026-11-20T10".len() } else { "2026-11-20".len() };
         time.get(..length).unwrap_or(&time).to_owned()
@@ -226,14 +95,16 @@ impl Span {
 }
 
 fn id_of(probe: &ProbeColumns, span: Span, spool: &str) -> String {
-    // Slashes in names would make two ids one.
-    let clean = |text: &str| text.replace('%', "%25").replace('/', "%2F");
     let (location, worker) = (clean(&probe.location), clean(&probe.worker));
     format!("{}/{}/{location}/{worker}/{spool}/{}", probe.monitor, clean(&probe.probe), span.text())
 }
 
 /// The chunks of a probe: one, or several when it would be too large.
-pub(super) fn chunks(probe: &ProbeColumns, span: Span, spool: &str) -> Result<Vec<Document>, StoreError> {
+pub(in crate::mongodb) fn chunks(
+    probe: &ProbeColumns,
+    span: Span,
+    spool: &str,
+) -> Result<Vec<Document>, StoreError> {
     let mut made = Vec::new();
     chunk_parts(probe, span, spool, &id_of(probe, span, spool), &mut made)?;
     Ok(made)
@@ -307,7 +178,7 @@ fn chunk_parts(
 
 /// A chunk as it was read.
 #[derive(Debug)]
-pub(super) struct ReadChunk {
+pub(in crate::mongodb) struct ReadChunk {
     pub spool: String,
     pub day: i64,
     probe: StoredProbe,
@@ -326,7 +197,7 @@ struct StoredProbe {
 }
 
 /// Reads a chunk; its columns stay compressed.
-pub(super) fn read_chunk(document: Document) -> Result<ReadChunk, StoreError> {
+pub(in crate::mongodb) fn read_chunk(document: Document) -> Result<ReadChunk, StoreError> {
     let stored: StoredChunk = decoded(document)?;
     let series = stored.series.into_iter().map(|one| SeriesName {
         labels: label_text(&one.labels),
@@ -359,7 +230,7 @@ pub(super) fn read_chunk(document: Document) -> Result<ReadChunk, StoreError> {
 
 impl ReadChunk {
     /// Adds its checks in a range of microseconds to those of other chunks.
-    pub(super) fn gather(
+    pub(in crate::mongodb) fn gather(
         &self,
         range: std::ops::Range<i64>,
         gathering: &mut Gathering,
@@ -376,7 +247,7 @@ impl ReadChunk {
 
     /// Adds its checks in a range of microseconds without what they have measured, or only those that failed; answers how
     /// many there were.
-    pub(super) fn gather_results(
+    pub(in crate::mongodb) fn gather_results(
         &self,
         range: std::ops::Range<i64>,
         failed: bool,
@@ -395,7 +266,7 @@ impl ReadChunk {
     }
 
     /// Hands over the samples of a metric: labels, times, values.
-    pub(super) fn samples(
+    pub(in crate::mongodb) fn samples(
         &self,
         metric: &str,
         mut take: impl FnMut(&str, &[i64], &[f64]),
@@ -413,7 +284,7 @@ impl ReadChunk {
 }
 
 /// The checks of an hour, summed up.
-pub(super) fn results(probe: &ProbeColumns, hour: i64, spool: &str) -> Document {
+pub(in crate::mongodb) fn results(probe: &ProbeColumns, hour: i64, spool: &str) -> Document {
     let columns = &probe.columns;
     let count = |test: &dyn Fn(usize) -> bool| (0..columns.len()).filter(|index| test(*index)).count() as i64;
     let millis = |micros: u32| f64::from(micros) / 1000.0;
@@ -460,143 +331,4 @@ pub(super) fn results(probe: &ProbeColumns, hour: i64, spool: &str) -> Document 
         "duration_ms": { "mean": sum / columns.len().max(1) as f64, "max": millis(longest) },
         "failures": failures,
     }
-}
-
-/// The rollups of one series of a day, by what it is.
-pub(super) type NamedRollup = (SeriesName, DayRollup);
-
-/// The documents of a tier for the series of one probe.
-pub(super) fn rollups(
-    monitor: MonitorId,
-    (probe, location): (&str, &str),
-    day: i64,
-    tier: Tier,
-    all: &[NamedRollup],
-) -> Vec<Document> {
-    let mut by_metric: BTreeMap<&str, Vec<&NamedRollup>> = BTreeMap::new();
-    for one in all.iter().filter(|one| !one.1.buckets(tier).is_empty()) {
-        by_metric.entry(&one.0.metric).or_default().push(one);
-    }
-    let mut made = Vec::new();
-    for (metric, mut series) in by_metric {
-        // A day that is rolled up again gives the same documents.
-        series.sort_by(|a, b| a.0.labels.cmp(&b.0.labels));
-        for (part, series) in series.chunks(SERIES_A_PART).enumerate() {
-            let clean = |text: &str| text.replace('%', "%25").replace('/', "%2F");
-            let text = Span::Day(day * MICROS_A_DAY).text();
-            let series: Vec<Document> = series
-                .iter()
-                .map(|(name, rolled)| {
-                    let buckets = buckets(rolled.buckets(tier), &rolled.sketches(tier));
-                    let labels: Document = label_map(&name.labels)
-                        .into_iter()
-                        .map(|(name, value)| (name, value.into()))
-                        .collect();
-                    doc! { "labels": labels, "buckets": buckets }
-                })
-                .collect();
-            made.push(doc! {
-                "_id": format!("{monitor}/{metric}/{text}/{}/{}/{part}", clean(probe), clean(location)),
-                "monitor": monitor.to_string(),
-                "metric": metric,
-                "probe": probe,
-                "location": location,
-                "day": date(day * MICROS_A_DAY),
-                "series": series,
-            });
-        }
-    }
-    made
-}
-
-fn buckets(buckets: &[Bucket], sketches: &[Sketch]) -> Vec<Document> {
-    let mut sketches = sketches.iter();
-    let each = buckets.iter().map(|bucket| {
-        let mut one = doc! {
-            "time": date(bucket.start),
-            "count": i64::try_from(bucket.count).unwrap_or(i64::MAX),
-            "sum": bucket.sum(),
-            "sum_of_squares": bucket.sum_of_squares(),
-            "mean": bucket.mean,
-            "deviation": bucket.deviation,
-            "min": bucket.min,
-            "max": bucket.max,
-            "first": bucket.first,
-            "last": bucket.last,
-            "increase": bucket.increase,
-        };
-        if let Some(sketch) = sketches.next() {
-            for (name, q) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
-                if let Some(value) = sketch.quantile(q) {
-                    one.insert(name, value);
-                }
-            }
-            let parts = (sketch.zeros(), sketch.offset(), sketch.bins());
-            let bytes = postcard::to_stdvec(&parts).unwrap_or_default();
-            one.insert("sketch", Binary { subtype: BinarySubtype::Generic, bytes });
-        }
-        one
-    });
-    each.collect()
-}
-
-#[derive(Deserialize)]
-struct StoredRollup {
-    day: DateTime,
-    series: Vec<RolledSeries>,
-}
-
-#[derive(Deserialize)]
-struct RolledSeries {
-    labels: LabelMap,
-    buckets: Vec<StoredBucket>,
-}
-
-#[derive(Deserialize)]
-struct StoredBucket {
-    time: DateTime,
-    count: i64,
-    mean: f64,
-    deviation: f64,
-    min: f64,
-    max: f64,
-    first: f64,
-    last: f64,
-    increase: f64,
-    sketch: Option<Binary>,
-}
-
-/// Buckets and their sketches.
-pub(super) type Rolled = (Vec<Bucket>, Vec<Sketch>);
-
-/// Reads a document of rollups: its day, and its series by labels.
-pub(super) fn read_rollups(document: Document) -> Result<(i64, Vec<(String, Rolled)>), StoreError> {
-    let stored: StoredRollup = decoded(document)?;
-    let series = stored.series.into_iter().map(|series| {
-        let (mut buckets, mut sketches) = (Vec::new(), Vec::new());
-        for one in series.buckets {
-            buckets.push(Bucket {
-                start: micros(one.time),
-                count: u64::try_from(one.count).unwrap_or(0),
-                mean: one.mean,
-                deviation: one.deviation,
-                min: one.min,
-                max: one.max,
-                first: one.first,
-                last: one.last,
-                increase: one.increase,
-            });
-            let sketch = one.sketch.and_then(|binary| {
-                let (zeros, offset, bins) = postcard::from_bytes(&binary.bytes).ok()?;
-                Sketch::from_parts(zeros, offset, bins)
-            });
-            sketches.extend(sketch);
-        }
-        // One for each bucket, or none.
-        if sketches.len() != buckets.len() {
-            sketches.clear();
-        }
-        (label_text(&series.labels), (buckets, sketches))
-    });
-    Ok((micros(stored.day).div_euclid(MICROS_A_DAY), series.collect()))
 }

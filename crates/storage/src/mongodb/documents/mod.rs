@@ -1,0 +1,61 @@
+//! What documents hold, and how they come about: definitions and transitions (`record`), checks (`checks`), rollups.
+
+mod checks;
+mod record;
+mod rollups;
+
+use std::collections::BTreeMap;
+
+use mongodb::bson::{DateTime, Document, deserialize_from_document, serialize_to_document};
+use serde::Serialize;
+
+pub(super) use checks::{Span, chunks, read_chunk, results};
+pub(super) use record::{monitor, read_monitor, read_transition, tombstone, transition};
+pub(super) use rollups::{NamedRollup, read_rollups, rollups};
+
+use crate::error::StoreError;
+
+/// An hour in microseconds.
+pub(super) const MICROS_AN_HOUR: i64 = 3_600_000_000;
+
+pub(super) fn date(micros: i64) -> DateTime {
+    DateTime::from_millis(micros.div_euclid(1000))
+}
+
+pub(super) fn micros(date: DateTime) -> i64 {
+    date.timestamp_millis().saturating_mul(1000)
+}
+
+/// The error for a document that cannot be read.
+fn damaged(id: impl std::fmt::Debug, reason: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged { path: "the store in MongoDB".into(), reason: format!("document {id:?}: {reason}") }
+}
+
+fn encoded(document: &impl Serialize) -> Result<Document, StoreError> {
+    serialize_to_document(document).map_err(|error| StoreError::Server { reason: error.to_string() })
+}
+
+fn decoded<T: serde::de::DeserializeOwned>(document: Document) -> Result<T, StoreError> {
+    let id = document.get("_id").cloned();
+    deserialize_from_document(document).map_err(|error| damaged(id, error))
+}
+
+type LabelMap = BTreeMap<String, String>;
+
+/// Labels as the embedded store has them: a JSON array of pairs, sorted.
+fn label_map(text: &str) -> LabelMap {
+    let pairs: Vec<(String, String)> = serde_json::from_str(text).unwrap_or_default();
+    pairs.into_iter().collect()
+}
+
+fn label_text(labels: &LabelMap) -> String {
+    if labels.is_empty() {
+        return String::new();
+    }
+    serde_json::to_string(&labels.iter().collect::<Vec<_>>()).unwrap_or_default()
+}
+
+/// A part of an id: slashes in names would make two ids one.
+fn clean(text: &str) -> String {
+    text.replace('%', "%25").replace('/', "%2F")
+}
