@@ -76,6 +76,8 @@ pub(super) struct Link {
     name: String,
     right: Mutex<Option<Lease>>,
     unsent: Mutex<Unsent>,
+    /// Held while checks are being sent.
+    pub sending: Mutex<()>,
     /// The time, as house-keeping was told last, in microseconds.
     pub now: AtomicI64,
     /// Where the spool is.
@@ -133,6 +135,7 @@ impl Link {
             name,
             right: Mutex::default(),
             unsent: Mutex::default(),
+            sending: Mutex::default(),
             now: AtomicI64::new(now.as_micros()),
             folder: spool.folder,
             is_source,

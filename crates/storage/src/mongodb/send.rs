@@ -1,6 +1,7 @@
 //! Sending checks: a document for each probe and hour, made anew from the spool whenever it has more of them.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use mongodb::bson::{Document, doc};
@@ -94,6 +95,8 @@ impl Link {
 
     /// Sends every hour that has something new.
     pub(super) fn send_checks(&self) -> Result<(), StoreError> {
+        // One after the other: whoever comes second must not find that all is done while it is being done.
+        let _one = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
         let mut waiting: Vec<(MonitorId, i64)> = {
             let mut unsent = self.unsent();
             unsent.under_way = unsent.hours.len();
