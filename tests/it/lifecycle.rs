@@ -182,3 +182,54 @@ fn time_without_monitoring_is_unknown() {
     assert!(uptime["items"][0]["unknown_seconds"].as_f64().unwrap() >= 1.0, "{uptime}");
     assert_eq!(uptime["items"][0]["uptime_ratio"], 1.0);
 }
+
+#[test]
+fn places_on_the_map_are_kept_for_life() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let add = |server: &Server, name: &str, group: &str| {
+        server.add(&json!({"name": name, "kind": "website", "enabled": false, "tags": {"group": group},
+            "settings": {"url": "http://127.0.0.1:9/"}}))
+    };
+    // Name, group and slot of each monitor, and the circles.
+    let map = |server: &Server| {
+        let overview = server.get("/api/v1/overview");
+        let fields = overview["fields"].as_array().unwrap().clone();
+        let place = |field: &str| fields.iter().position(|one| one == field).unwrap();
+        let places: Vec<Value> = overview["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| {
+                let group = &overview["groups"][item[place("group")].as_u64().unwrap() as usize];
+                json!([item[place("name")], group, item[place("slot")]])
+            })
+            .collect();
+        places
+    };
+    let ids: Vec<String> = ["a", "b", "c"].iter().map(|name| add(&server, name, "shop")).collect();
+    add(&server, "d", "mail");
+    let before = map(&server);
+    assert_eq!(server.call("DELETE", &format!("/api/v1/monitors/{}", ids[0]), None).status, 204);
+    assert_eq!(server.stop(), Some(0));
+    let server = Server::start(folder.path());
+    let after = map(&server);
+    assert!(after.iter().all(|place| before.contains(place)), "{after:?} is not of {before:?}");
+    // What has become free is used again, and whoever changes the group moves.
+    add(&server, "e", "shop");
+    let body = json!({"tags": {"group": "mail"}});
+    let path = format!("/api/v1/monitors/{}", ids[1]);
+    let headers = ["Content-Type: application/merge-patch+json"];
+    let moved =
+        wise_e2e::request(server.port, "PATCH", &path, &headers, body.to_string().as_bytes()).unwrap();
+    assert_eq!(moved.status, 200, "{}", moved.body);
+    let places = map(&server);
+    let of = |name: &str| {
+        let place = places.iter().find(|place| place[0] == name).unwrap();
+        (place[1][0].as_str().unwrap().to_owned(), place[2].as_u64().unwrap())
+    };
+    assert_eq!(
+        (of("e"), of("b"), of("c")),
+        (("shop".to_owned(), 0), ("mail".to_owned(), 1), ("shop".to_owned(), 2))
+    );
+}

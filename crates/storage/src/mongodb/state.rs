@@ -21,6 +21,8 @@ pub(super) enum Work {
 pub struct RemoteState {
     is_connected: AtomicBool,
     trouble: Mutex<Option<String>>,
+    /// Why it was away last.
+    reason: Mutex<Option<String>>,
     /// Trouble with what is sent, while the connection is well.
     work: [Mutex<Option<String>>; 2],
     refused: AtomicU64,
@@ -34,6 +36,7 @@ impl Default for RemoteState {
         Self {
             is_connected: AtomicBool::new(true),
             trouble: Mutex::default(),
+            reason: Mutex::default(),
             work: Default::default(),
             refused: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
@@ -83,8 +86,8 @@ impl RemoteState {
         if let Some(by) = &*self.lost.borrow() {
             return StoreError::Superseded { by: by.clone() };
         }
-        let trouble = self.trouble();
-        StoreError::Away { reason: trouble.unwrap_or_else(|| "it has not been reached yet".to_owned()) }
+        let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        StoreError::Away { reason: reason.unwrap_or_else(|| "it has not been reached yet".to_owned()) }
     }
 
     pub(super) fn set_unsent(&self, count: usize) {
@@ -113,6 +116,11 @@ impl RemoteState {
             }
             Err(error) => {
                 let text = error.to_string();
+                let reason = match error {
+                    StoreError::Away { reason } => reason.clone(),
+                    _ => text.clone(),
+                };
+                *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
                 self.is_connected.store(false, Ordering::Relaxed);
                 // Once for each trouble, not once a second.
                 if trouble.as_deref() != Some(text.as_str()) {
