@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::MAIN;
 use super::files::{State, days_in, rollups_in};
+use super::folder_lock::FolderLock;
 use super::open::{Access, check, open};
-use super::{MAIN, lock};
 use crate::error::StoreError;
 
 const FORMAT: u32 = 1;
@@ -225,7 +226,7 @@ pub fn restore(
     // A name that is misspelt must not leave an empty folder behind.
     let archive = File::open(from).map_err(|error| StoreError::io(from, &error))?;
     std::fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, &error))?;
-    let _lock = lock(folder)?;
+    let _lock = FolderLock::take(folder)?;
     // The log of a main file that has gone would be taken for that of the one that comes.
     let log = format!("{MAIN}-wal");
     for taken in [MAIN, &log, "history", "rollup"] {

@@ -2,7 +2,8 @@
 //!
 //! `main_file` keeps definitions and the main record, `days` the history, one `day` each; `head` is
 //! what is not sealed yet, `compact` makes one sealed file of a day that is over, and its rollups
-//! (`rollup_file`, `rollup_chunk`). `files` knows the names, `read` and `results` read across files. SQLite does the
+//! (`rollup_file`, `rollup_chunk`). `files` knows the names, `folder_lock` keeps others out, `read` and `results` read
+//! across files. SQLite does the
 //! crash safety.
 
 mod backup;
@@ -12,6 +13,7 @@ mod day;
 mod days;
 mod export;
 mod files;
+mod folder_lock;
 mod head;
 mod main_copy;
 mod main_file;
@@ -41,6 +43,7 @@ use crate::retention::Retention;
 pub use backup::{Copied, Progress, backup, check_store, restore};
 
 use days::Days;
+use folder_lock::FolderLock;
 use main_file::MainFile;
 
 /// Name of the main file.
@@ -72,8 +75,8 @@ pub struct SqliteOptions {
 pub struct SqliteStore {
     main: MainFile,
     days: Days,
-    // Held as long as the store is open; the lock goes with it.
-    _lock: std::fs::File,
+    // The last, so that it is given back when all else is closed.
+    _lock: FolderLock,
 }
 
 impl SqliteStore {
@@ -85,7 +88,7 @@ impl SqliteStore {
     pub fn open(options: &SqliteOptions, now: Timestamp) -> Result<Self, StoreError> {
         let folder = &options.folder;
         std::fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, &error))?;
-        let lock = lock(folder)?;
+        let lock = FolderLock::take(folder)?;
         let main = MainFile::open(&folder.join(MAIN))?;
         let days = Days::open(folder, options, main.keys(), now)?;
         Ok(Self { main, days, _lock: lock })
@@ -194,22 +197,6 @@ impl SqliteStore {
 /// There is no store in the folder, or it cannot be read.
 pub fn read_definitions(folder: &Path) -> Result<Vec<MonitorDefinition>, StoreError> {
     main_file::read_monitors(&folder.join(MAIN))
-}
-
-/// One server a folder: two would overwrite each other's journals.
-fn lock(folder: &Path) -> Result<std::fs::File, StoreError> {
-    let path = folder.join("lock");
-    let file = std::fs::File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|error| StoreError::io(&path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse { path: folder.to_owned() }),
-        Err(std::fs::TryLockError::Error(error)) => Err(StoreError::io(&path, &error)),
-    }
 }
 
 impl DefinitionStore for SqliteStore {
