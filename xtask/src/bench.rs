@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what a check costs, with the real binary against a local nginx; and `cargo xtask bench monitors`:
-//! what the other kinds cost beside the exporters that others use; `cargo xtask bench store`: what history costs.
+//! what the other kinds cost beside the exporters that others use; `cargo xtask bench store`: what history costs;
+//! `cargo xtask bench mongodb`: what the store in MongoDB costs beside the embedded one.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -21,27 +22,39 @@ const WARM_UP: Duration = Duration::from_secs(15);
 const TICKS: f64 = 100.0;
 
 pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
-    if arguments.first().is_some_and(|first| first == "monitors") {
-        setup::for_comparison()?;
-        build_dist()?;
-        let binary = target().join("dist/wise-monitoring");
-        let arguments = ["run", "--locked", "-p", "wise-e2e", "--example", "compare"];
-        return run(command("cargo", &arguments).env("WISE_BINARY", binary));
+    match arguments.split_first() {
+        Some((first, _)) if first == "monitors" => {
+            setup::for_comparison()?;
+            build_dist()?;
+            example("wise-e2e", "compare", &["--locked"], &[])
+        }
+        Some((first, rest)) if first == "start" => {
+            setup::for_tests()?;
+            build_dist()?;
+            example("wise-e2e", "start", &["--locked", "--release"], rest)
+        }
+        Some((first, rest)) if first == "store" => {
+            setup::for_comparison()?;
+            example("wise-storage", "store_bench", &["--locked", "--release"], rest)
+        }
+        Some((first, rest)) if first == "mongodb" => {
+            setup::for_tests()?;
+            example("wise-storage", "mongodb_bench", &["--locked", "--release"], rest)
+        }
+        _ => websites(arguments),
     }
-    if arguments.first().is_some_and(|first| first == "start") {
-        setup::for_tests()?;
-        build_dist()?;
-        let binary = target().join("dist/wise-monitoring");
-        let fixed = ["run", "--locked", "--release", "-p", "wise-e2e", "--example", "start", "--"];
-        let all: Vec<&str> = fixed.into_iter().chain(arguments[1..].iter().map(String::as_str)).collect();
-        return run(command("cargo", &all).env("WISE_BINARY", binary));
-    }
-    if arguments.first().is_some_and(|first| first == "store") {
-        setup::for_comparison()?;
-        let fixed = ["run", "--locked", "--release", "-p", "wise-storage", "--example", "store_bench", "--"];
-        let all: Vec<&str> = fixed.into_iter().chain(arguments[1..].iter().map(String::as_str)).collect();
-        return run(&mut command("cargo", &all));
-    }
+}
+
+/// Runs an example of a package; those that need it find the `dist` binary.
+fn example(package: &str, name: &str, options: &[&str], arguments: &[String]) -> anyhow::Result<()> {
+    let mut all = vec!["run"];
+    all.extend(options);
+    all.extend(["-p", package, "--example", name, "--"]);
+    all.extend(arguments.iter().map(String::as_str));
+    run(command("cargo", &all).env("WISE_BINARY", target().join("dist/wise-monitoring")))
+}
+
+fn websites(arguments: &[String]) -> anyhow::Result<()> {
     setup::for_tests()?;
     build_dist()?;
     let mut sizes: Vec<usize> =

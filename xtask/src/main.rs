@@ -22,6 +22,8 @@ cargo xtask COMMAND
   bench monitors      measure the other kinds beside Debian's exporters
   bench start [N [D]] measure a start with N monitors and D days of history, and the overview
   bench store [N [D]] measure disk, writes and queries of history: N monitors, D days
+  bench mongodb [N [S]]
+                      measure the store in MongoDB beside the embedded one: N monitors, a check every S s
   codegen [--check]   write generated files, or fail when they are not up to date
   new-monitor NAME    write a new monitor crate and link it
   sync-monitors       link every crate under monitors/

@@ -6,7 +6,7 @@
 pub(crate) mod chunk;
 mod minifloat;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use wise_core::MonitorId;
 
@@ -111,6 +111,16 @@ impl Columns {
         self
     }
 
+    fn slice(&self, rows: std::ops::Range<usize>) -> Self {
+        Self {
+            times: self.times[rows.clone()].to_vec(),
+            durations: self.durations[rows.clone()].to_vec(),
+            statuses: self.statuses[rows.clone()].to_vec(),
+            failures: self.failures[rows.clone()].to_vec(),
+            values: self.values.iter().map(|(series, all)| (*series, all[rows.clone()].to_vec())).collect(),
+        }
+    }
+
     fn picked(mut self, order: &[usize]) -> Self {
         fn pick<T: Copy>(column: &mut Vec<T>, order: &[usize]) {
             *column = order.iter().map(|index| column[*index]).collect();
@@ -138,7 +148,7 @@ pub(crate) struct SeriesName {
 }
 
 /// What the number of a failure stands for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Evidence {
     /// Error class.
     pub class: String,
@@ -158,8 +168,32 @@ pub(crate) struct ProbeColumns {
     pub location: String,
     pub worker: String,
     pub columns: Columns,
-    pub series: BTreeMap<u32, SeriesName>,
-    pub evidence: BTreeMap<u32, Evidence>,
+    /// By number.
+    pub series: Vec<SeriesName>,
+    /// By number less one: zero stands for a check that passed.
+    pub evidence: Vec<Evidence>,
+}
+
+impl ProbeColumns {
+    /// The checks in a range of time; they have to be in order of it.
+    pub(crate) fn part(&self, range: std::ops::Range<i64>) -> Self {
+        let from = self.columns.times.partition_point(|time| *time < range.start);
+        let to = self.columns.times.partition_point(|time| *time < range.end).max(from);
+        Self {
+            monitor: self.monitor,
+            probe: self.probe.clone(),
+            location: self.location.clone(),
+            worker: self.worker.clone(),
+            columns: self.columns.slice(from..to),
+            series: self.series.clone(),
+            evidence: self.evidence.clone(),
+        }
+    }
+
+    /// What the number of a failure stands for.
+    pub(crate) fn evidence_of(&self, number: u32) -> Option<&Evidence> {
+        self.evidence.get((number as usize).checked_sub(1)?)
+    }
 }
 
 /// Bit of a status that says that the monitor was down.
@@ -168,70 +202,95 @@ pub(crate) const DOWN: u8 = 128;
 /// Gathers the checks of probes from several files or documents, each with numbers of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Gathering {
-    probes: BTreeMap<(String, String, String), ProbeColumns>,
+    probes: BTreeMap<(String, String, String), Gathered>,
+}
+
+/// What there is of a probe so far.
+#[derive(Debug)]
+struct Gathered {
+    monitor: MonitorId,
+    columns: Columns,
+    series: Vec<SeriesName>,
+    /// Numbers of series by metric and labels.
+    numbers: HashMap<String, HashMap<String, u32>>,
+    /// Numbers of failures.
+    evidence: HashMap<Evidence, u32>,
+}
+
+impl Gathered {
+    fn number_of(&mut self, name: &SeriesName) -> u32 {
+        let known = self.numbers.get(&name.metric).and_then(|of_metric| of_metric.get(&name.labels));
+        if let Some(known) = known {
+            return *known;
+        }
+        let next = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
+        self.numbers.entry(name.metric.clone()).or_default().insert(name.labels.clone(), next);
+        self.series.push(name.clone());
+        next
+    }
+
+    fn failure_of(&mut self, evidence: Evidence) -> u32 {
+        let next = u32::try_from(self.evidence.len() + 1).unwrap_or(u32::MAX);
+        *self.evidence.entry(evidence).or_insert(next)
+    }
 }
 
 impl Gathering {
     /// Adds columns of a probe; `series` and `evidence` say what their numbers stand for. What came later counts where two
     /// checks have the same time.
-    pub(crate) fn add(
+    pub(crate) fn add<'s>(
         &mut self,
         monitor: MonitorId,
         (probe, location, worker): (&str, &str, &str),
         columns: Columns,
-        mut series: impl FnMut(u32) -> SeriesName,
+        series: impl Fn(u32) -> Option<&'s SeriesName>,
         mut evidence: impl FnMut(u32) -> Evidence,
     ) {
         if columns.times.is_empty() {
             return;
         }
+        let nameless = SeriesName::default();
         let key = (probe.to_owned(), location.to_owned(), worker.to_owned());
-        let known = self.probes.entry(key).or_insert_with(|| ProbeColumns {
+        let known = self.probes.entry(key).or_insert_with(|| Gathered {
             monitor,
-            probe: probe.to_owned(),
-            location: location.to_owned(),
-            worker: worker.to_owned(),
             columns: Columns::default(),
-            series: BTreeMap::new(),
-            evidence: BTreeMap::new(),
+            series: Vec::new(),
+            numbers: HashMap::new(),
+            evidence: HashMap::new(),
         });
-        let mut by_name: std::collections::HashMap<(String, String), u32> = known
-            .series
-            .iter()
-            .map(|(number, name)| ((name.metric.clone(), name.labels.clone()), *number))
+        let numbers: BTreeMap<u32, u32> = columns
+            .values
+            .keys()
+            .map(|number| (*number, known.number_of(series(*number).unwrap_or(&nameless))))
             .collect();
         let mut failures = BTreeMap::new();
         let columns = columns.renumbered(
-            |number| {
-                let name = series(number);
-                let next = known.series.len() as u32;
-                let key = (name.metric.clone(), name.labels.clone());
-                *by_name.entry(key).or_insert_with(|| {
-                    known.series.insert(next, name);
-                    next
-                })
-            },
-            |number| {
-                *failures.entry(number).or_insert_with(|| {
-                    let found = evidence(number);
-                    let same = known.evidence.iter().find(|(_, known)| **known == found);
-                    // Zero stands for a check that passed.
-                    let next = known.evidence.len() as u32 + 1;
-                    let number = same.map_or(next, |(number, _)| *number);
-                    known.evidence.entry(number).or_insert(found);
-                    number
-                })
-            },
+            |number| numbers.get(&number).copied().unwrap_or_default(),
+            |number| *failures.entry(number).or_insert_with(|| known.failure_of(evidence(number))),
         );
-        known.columns.append(&columns);
+        if known.columns.times.is_empty() {
+            known.columns = columns;
+        } else {
+            known.columns.append(&columns);
+        }
     }
 
     /// What was gathered: in order of time, each time once.
     pub(crate) fn probes(self) -> Vec<ProbeColumns> {
-        let in_order = |probe: ProbeColumns| {
-            let columns = probe.columns.clone().sorted_once();
-            ProbeColumns { columns, ..probe }
+        let in_order = |((probe, location, worker), known): ((String, String, String), Gathered)| {
+            let mut evidence: Vec<(u32, Evidence)> =
+                known.evidence.into_iter().map(|(evidence, number)| (number, evidence)).collect();
+            evidence.sort_by_key(|(number, _)| *number);
+            ProbeColumns {
+                monitor: known.monitor,
+                probe,
+                location,
+                worker,
+                columns: known.columns.sorted_once(),
+                series: known.series,
+                evidence: evidence.into_iter().map(|(_, evidence)| evidence).collect(),
+            }
         };
-        self.probes.into_values().map(in_order).collect()
+        self.probes.into_iter().map(in_order).collect()
     }
 }

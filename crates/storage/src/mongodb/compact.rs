@@ -123,8 +123,8 @@ pub(super) fn documents_of_day(
     for (spool, probes) in by_spool {
         for probe in probes {
             chunks.extend(documents::chunks(&probe, Span::Day(day * MICROS_A_DAY), &spool)?);
-            let series = |number: u32| probe.series.get(&number).cloned().unwrap_or_default();
-            let evidence = |number: u32| probe.evidence.get(&number).cloned().unwrap_or_default();
+            let series = |number: u32| probe.series.get(number as usize);
+            let evidence = |number: u32| probe.evidence_of(number).cloned().unwrap_or_default();
             let source = (probe.probe.as_str(), probe.location.as_str(), "");
             all.add(probe.monitor, source, probe.columns.clone(), series, evidence);
         }
@@ -136,7 +136,7 @@ pub(super) fn documents_of_day(
             .values
             .iter()
             .filter_map(|(number, values)| {
-                let name = probe.series.get(number)?;
+                let name = probe.series.get(*number as usize)?;
                 Some((name.clone(), roll(&probe.columns.times, values, name.sketch)))
             })
             .collect();

@@ -156,11 +156,10 @@ impl Movable for MongoStore {
             let mut hours = Vec::new();
             for probe in &probes {
                 for hour in (0..24).map(|hour| day * MICROS_A_DAY + hour * MICROS_AN_HOUR) {
-                    let columns = probe.columns.clone().within(hour..hour + MICROS_AN_HOUR);
-                    if columns.times.is_empty() {
+                    let part = probe.part(hour..hour + MICROS_AN_HOUR);
+                    if part.columns.times.is_empty() {
                         continue;
                     }
-                    let part = ProbeColumns { columns, ..probe.clone() };
                     results.push(documents::results(&part, hour, SPOOL));
                     if !is_over {
                         hours.extend(documents::chunks(&part, Span::Hour(hour), SPOOL)?);

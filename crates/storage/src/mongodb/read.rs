@@ -230,7 +230,7 @@ impl Link {
                 let evidence = match columns.failures[index] {
                     0 if query.failed => continue,
                     0 => None,
-                    number => probe.evidence.get(&number),
+                    number => probe.evidence_of(number),
                 };
                 let status = columns.statuses[index];
                 found.push(StoredResult {

@@ -180,12 +180,15 @@ impl Link {
 
     fn send_slice(&self, slice: &[(MonitorId, i64)]) -> Result<(), StoreError> {
         let (mut chunks, mut results): (Vec<Document>, Vec<Document>) = (Vec::new(), Vec::new());
+        let mut exporter = self.near.exporter()?;
         for (monitor, hour) in slice {
-            for probe in self.near.probes(*monitor, *hour..*hour + MICROS_AN_HOUR)? {
+            for probe in exporter.probes(*monitor, *hour..*hour + MICROS_AN_HOUR)? {
                 chunks.extend(documents::chunks(&probe, Span::Hour(*hour), &self.spool)?);
                 results.push(documents::results(&probe, *hour, &self.spool));
             }
         }
+        // Its files could not be put in order while the server works.
+        drop(exporter);
         self.put_all(CHUNKS, chunks, Put::Always)?;
         // Of a day that the spool has removed it knows a straggler only, and not how the hour was.
         self.put_all(RESULTS, results, Put::IfMore).map(drop)

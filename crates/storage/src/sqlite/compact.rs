@@ -13,16 +13,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::{Connection, params};
 
 use super::day::{self, PROBE};
+use super::day_writer::DayWriter;
 use super::head::SeriesKey;
 use super::open::{Access, migrate, open};
 use super::rollup_file::{NamedRollup, RollupFile, Source, file_of};
-use crate::columns::Columns;
 use crate::columns::chunk::{self, Effort};
+use crate::columns::{Columns, Evidence, SeriesName};
 use crate::error::StoreError;
 use crate::rollup::{MICROS_A_DAY, Tier, roll};
 
-/// Small pages waste less behind each chunk.
-const PAGE: u32 = 512;
 /// Series whose rollups are stored in one transaction: some forty kilobytes each until then.
 const SLICE: usize = 1024;
 
@@ -41,14 +40,6 @@ pub(super) struct Job<'a> {
     pub stop: &'a AtomicBool,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-struct Name {
-    name: String,
-    labels: String,
-    resolution: Option<f64>,
-    sketch: bool,
-}
-
 /// A source, and what its numbers are in the target.
 struct Input {
     path: PathBuf,
@@ -62,15 +53,6 @@ struct Input {
     evidence: u32,
     /// Whether a chunk could not be read.
     is_damaged: Cell<bool>,
-}
-
-struct Output {
-    path: PathBuf,
-    connection: Connection,
-    names: Vec<Name>,
-    numbers: HashMap<(String, String), u32>,
-    locations: Vec<String>,
-    origins: HashMap<(String, String), u32>,
 }
 
 impl Job<'_> {
@@ -90,10 +72,10 @@ impl Job<'_> {
     }
 
     fn write(&self, scratch: &Path, is_known: impl Fn(u32) -> bool) -> Result<bool, StoreError> {
-        let mut output = Output::create(scratch)?;
+        let mut output = DayWriter::create(scratch)?;
         let mut inputs = Vec::with_capacity(self.sources.len());
         for path in self.sources {
-            inputs.push(output.take_up(path, path == self.target)?);
+            inputs.push(Input::take_up(path, path == self.target, &mut output)?);
         }
         let mut tiers = Tier::ALL
             .iter()
@@ -113,7 +95,6 @@ impl Job<'_> {
         // Without the sealed file these may be stragglers of a day whose rollups are made already.
         let is_whole = self.sources.iter().any(|source| source == self.target);
         let (mut waiting, mut series) = (Vec::new(), 0);
-        output.begin()?;
         for ((monitor, probe), keys) in probes {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(false);
@@ -125,7 +106,7 @@ impl Job<'_> {
                     input.read(key, self.day, &mut columns)?;
                 }
                 let columns = columns.sorted_once();
-                output.write(key, &columns)?;
+                output.write(key, &columns, Effort::Thorough)?;
                 let location = output.location(key.2).to_owned();
                 match by_location.remove(&location) {
                     None => by_location.insert(location, columns),
@@ -135,7 +116,7 @@ impl Job<'_> {
                     }
                 };
             }
-            let probe = output.name(probe).name.strip_prefix(PROBE).unwrap_or_default().to_owned();
+            let probe = output.name(probe).metric.strip_prefix(PROBE).unwrap_or_default().to_owned();
             for (location, columns) in by_location {
                 let source = Source { monitor, probe: probe.clone(), location };
                 let rolled = rolled(&columns, &output);
@@ -168,15 +149,15 @@ impl Job<'_> {
     }
 }
 
-fn rolled(columns: &Columns, output: &Output) -> Vec<NamedRollup> {
+fn rolled(columns: &Columns, output: &DayWriter) -> Vec<NamedRollup> {
     let each = columns.values.iter().map(|(number, values)| {
         let name = output.name(*number);
         NamedRollup {
-            name: name.name.clone(),
+            name: name.metric.clone(),
             labels: name.labels.clone(),
             resolution: name.resolution,
             // Counters, and only they, have that unit; the conformance rules see to it.
-            is_counter: name.name.ends_with("_total"),
+            is_counter: name.metric.ends_with("_total"),
             rollup: roll(&columns.times, values, name.sketch),
         }
     });
@@ -197,6 +178,79 @@ fn store(
 }
 
 impl Input {
+    /// Opens a source and takes over its names, origins and evidence.
+    fn take_up(path: &Path, is_sealed: bool, target: &mut DayWriter) -> Result<Self, StoreError> {
+        let connection = if is_sealed {
+            open(path, Access::Read)?
+        } else {
+            let mut connection = open(path, Access::ReadWrite)?;
+            // A day of an earlier version is brought up to date before it is read.
+            migrate(&mut connection, path, day::STEPS)?;
+            connection
+        };
+        let wrap = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+        let evidence = target.last_evidence()?;
+        let (mut names, mut origins) = (HashMap::new(), HashMap::new());
+        {
+            let mut statement =
+                connection.prepare("SELECT id, name, labels, resolution, sketch FROM name").map_err(wrap)?;
+            let mut rows = statement.query([]).map_err(wrap)?;
+            while let Some(row) = rows.next().map_err(wrap)? {
+                let read = |row: &rusqlite::Row<'_>| {
+                    let name = SeriesName {
+                        metric: row.get(1)?,
+                        labels: row.get(2)?,
+                        resolution: row.get(3)?,
+                        sketch: row.get(4)?,
+                    };
+                    rusqlite::Result::Ok((row.get(0)?, name))
+                };
+                let (theirs, name) = read(row).map_err(wrap)?;
+                names.insert(theirs, target.number_of(&name)?);
+            }
+            let mut statement =
+                connection.prepare("SELECT id, location, worker FROM origin").map_err(wrap)?;
+            let mut rows = statement.query([]).map_err(wrap)?;
+            while let Some(row) = rows.next().map_err(wrap)? {
+                let read = |row: &rusqlite::Row<'_>| {
+                    rusqlite::Result::Ok((row.get(0)?, (row.get::<_, String>(1)?, row.get::<_, String>(2)?)))
+                };
+                let (theirs, origin) = read(row).map_err(wrap)?;
+                origins.insert(theirs, target.origin_of(origin)?);
+            }
+            let mut statement = connection
+                .prepare("SELECT id, monitor, class, code, message, body FROM evidence")
+                .map_err(wrap)?;
+            let mut rows = statement.query([]).map_err(wrap)?;
+            while let Some(row) = rows.next().map_err(wrap)? {
+                let read = |row: &rusqlite::Row<'_>| {
+                    let (class, code) = (row.get(2)?, row.get(3)?);
+                    let one = Evidence { class, code, message: row.get(4)?, body: row.get(5)? };
+                    rusqlite::Result::Ok((row.get::<_, u32>(0)? + evidence, row.get(1)?, one))
+                };
+                let (id, monitor, one) = read(row).map_err(wrap)?;
+                target.put_evidence(id, monitor, &one)?;
+            }
+        }
+        let probes_here = names
+            .iter()
+            .filter(|(_, number)| target.name(**number).metric.starts_with(PROBE))
+            .map(|(theirs, number)| (*number, *theirs))
+            .collect();
+        let origins_here = origins.iter().map(|(theirs, number)| (*number, *theirs)).collect();
+        let is_damaged = Cell::new(false);
+        Ok(Self {
+            path: path.to_owned(),
+            connection,
+            names,
+            origins,
+            probes_here,
+            origins_here,
+            evidence,
+            is_damaged,
+        })
+    }
+
     fn wrap(&self, error: rusqlite::Error) -> StoreError {
         StoreError::sqlite(&self.path, &error)
     }
@@ -267,175 +321,6 @@ impl Input {
 
 fn number(map: &HashMap<u32, u32>, theirs: u32) -> u32 {
     map.get(&theirs).copied().unwrap_or_default()
-}
-
-impl Output {
-    fn create(path: &Path) -> Result<Self, StoreError> {
-        let mut connection = open(path, Access::Scratch { page: PAGE })?;
-        migrate(&mut connection, path, day::STEPS)?;
-        Ok(Self {
-            path: path.to_owned(),
-            connection,
-            // Numbers begin at one.
-            names: vec![Name { name: String::new(), labels: String::new(), resolution: None, sketch: false }],
-            numbers: HashMap::new(),
-            locations: vec![String::new()],
-            origins: HashMap::new(),
-        })
-    }
-
-    fn wrap(&self, error: rusqlite::Error) -> StoreError {
-        StoreError::sqlite(&self.path, &error)
-    }
-
-    fn name(&self, number: u32) -> &Name {
-        self.names.get(number as usize).unwrap_or(&self.names[0])
-    }
-
-    fn location(&self, origin: u32) -> &str {
-        self.locations.get(origin as usize).map_or("", String::as_str)
-    }
-
-    fn begin(&self) -> Result<(), StoreError> {
-        self.connection.execute_batch("BEGIN").map_err(|error| self.wrap(error))
-    }
-
-    /// Opens a source and takes over its names, origins and evidence.
-    fn take_up(&mut self, path: &Path, is_sealed: bool) -> Result<Input, StoreError> {
-        let connection = if is_sealed {
-            open(path, Access::Read)?
-        } else {
-            let mut connection = open(path, Access::ReadWrite)?;
-            // A day of an earlier version is brought up to date before it is read.
-            migrate(&mut connection, path, day::STEPS)?;
-            connection
-        };
-        let wrap = |error: rusqlite::Error| StoreError::sqlite(path, &error);
-        let evidence: u32 = self
-            .connection
-            .query_row("SELECT coalesce(max(id), 0) FROM evidence", [], |row| row.get(0))
-            .map_err(|error| self.wrap(error))?;
-        let (mut names, mut origins) = (HashMap::new(), HashMap::new());
-        {
-            let mut statement =
-                connection.prepare("SELECT id, name, labels, resolution, sketch FROM name").map_err(wrap)?;
-            let mut rows = statement.query([]).map_err(wrap)?;
-            while let Some(row) = rows.next().map_err(wrap)? {
-                let read = |row: &rusqlite::Row<'_>| {
-                    let name = Name {
-                        name: row.get(1)?,
-                        labels: row.get(2)?,
-                        resolution: row.get(3)?,
-                        sketch: row.get(4)?,
-                    };
-                    rusqlite::Result::Ok((row.get(0)?, name))
-                };
-                let (theirs, name) = read(row).map_err(wrap)?;
-                names.insert(theirs, self.number_of(name)?);
-            }
-            let mut statement =
-                connection.prepare("SELECT id, location, worker FROM origin").map_err(wrap)?;
-            let mut rows = statement.query([]).map_err(wrap)?;
-            while let Some(row) = rows.next().map_err(wrap)? {
-                let read = |row: &rusqlite::Row<'_>| {
-                    rusqlite::Result::Ok((row.get(0)?, (row.get::<_, String>(1)?, row.get::<_, String>(2)?)))
-                };
-                let (theirs, origin) = read(row).map_err(wrap)?;
-                origins.insert(theirs, self.origin_of(origin)?);
-            }
-            let mut statement = connection
-                .prepare("SELECT id, monitor, class, code, message, body FROM evidence")
-                .map_err(wrap)?;
-            let mut rows = statement.query([]).map_err(wrap)?;
-            while let Some(row) = rows.next().map_err(wrap)? {
-                let value = |column: usize| row.get::<_, rusqlite::types::Value>(column);
-                let id: u32 = row.get(0).map_err(wrap)?;
-                let insert = || {
-                    self.connection
-                        .prepare_cached(
-                            "INSERT INTO evidence (id, monitor, class, code, message, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                        )?
-                        .execute(params![id + evidence, value(1)?, value(2)?, value(3)?, value(4)?, value(5)?])
-                };
-                insert().map_err(|error| self.wrap(error))?;
-            }
-        }
-        let probes_here = names
-            .iter()
-            .filter(|(_, number)| self.name(**number).name.starts_with(PROBE))
-            .map(|(theirs, number)| (*number, *theirs))
-            .collect();
-        let origins_here = origins.iter().map(|(theirs, number)| (*number, *theirs)).collect();
-        let is_damaged = Cell::new(false);
-        Ok(Input {
-            path: path.to_owned(),
-            connection,
-            names,
-            origins,
-            probes_here,
-            origins_here,
-            evidence,
-            is_damaged,
-        })
-    }
-
-    fn number_of(&mut self, name: Name) -> Result<u32, StoreError> {
-        let key = (name.name.clone(), name.labels.clone());
-        if let Some(number) = self.numbers.get(&key) {
-            return Ok(*number);
-        }
-        let number = self.names.len() as u32;
-        self.connection
-            .execute(
-                "INSERT INTO name (id, name, labels, resolution, sketch) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![number, name.name, name.labels, name.resolution, name.sketch],
-            )
-            .map_err(|error| self.wrap(error))?;
-        self.numbers.insert(key, number);
-        self.names.push(name);
-        Ok(number)
-    }
-
-    fn origin_of(&mut self, origin: (String, String)) -> Result<u32, StoreError> {
-        if let Some(number) = self.origins.get(&origin) {
-            return Ok(*number);
-        }
-        let number = self.locations.len() as u32;
-        self.connection
-            .execute(
-                "INSERT INTO origin (id, location, worker) VALUES (?1, ?2, ?3)",
-                params![number, origin.0, origin.1],
-            )
-            .map_err(|error| self.wrap(error))?;
-        self.locations.push(origin.0.clone());
-        self.origins.insert(origin, number);
-        Ok(number)
-    }
-
-    fn write(&self, key: SeriesKey, columns: &Columns) -> Result<(), StoreError> {
-        let (Some(first), Some(last)) = (columns.times.first(), columns.times.last()) else { return Ok(()) };
-        let data = chunk::encode(columns, |series| self.name(series).resolution, Effort::Thorough)
-            .map_err(|reason| StoreError::Other { path: self.path.clone(), reason })?;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO chunk (monitor, probe, origin, first, last, upto, checks, data)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)",
-            )
-            .and_then(|mut statement| {
-                statement.execute(params![key.0, key.1, key.2, first, last, columns.len() as i64, data])
-            })
-            .map(|_| ())
-            .map_err(|error| self.wrap(error))
-    }
-
-    /// Ends the file: it is whole, and on the disk.
-    fn finish(self) -> Result<(), StoreError> {
-        self.connection.execute_batch("COMMIT").map_err(|error| self.wrap(error))?;
-        let path = self.path;
-        self.connection.close().map_err(|(_, error)| StoreError::sqlite(&path, &error))?;
-        let file = std::fs::File::open(&path).map_err(|error| StoreError::io(&path, &error))?;
-        file.sync_all().map_err(|error| StoreError::io(&path, &error))
-    }
 }
 
 /// Makes a new name last: it is in the folder, and not in the file.

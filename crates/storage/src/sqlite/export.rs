@@ -1,6 +1,6 @@
 //! The checks of a monitor with all that their numbers stand for: for other backends.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -8,7 +8,7 @@ use wise_core::MonitorId;
 
 use super::day::PROBE;
 use super::days::Days;
-use super::files::{State, day_file, days_in};
+use super::files::{DayStates, State, day_file, days_in};
 use super::head::SeriesKey;
 use super::open::{Access, open};
 use super::read::TRIES;
@@ -16,51 +16,80 @@ use crate::columns::{Columns, Evidence, Gathering, ProbeColumns, SeriesName, chu
 use crate::error::StoreError;
 use crate::rollup::MICROS_A_DAY;
 
+/// Reads the checks of many monitors. Its files stay open as long as it lives, so that a day in them cannot be put in order
+/// meanwhile.
+pub(crate) struct Exporter<'d> {
+    days: &'d Days,
+    files: BTreeMap<i64, DayStates>,
+    open: HashMap<(i64, State), OpenFile>,
+}
+
+/// A day's file, and what its numbers stand for as far as it was asked.
+struct OpenFile {
+    connection: Connection,
+    /// Format 1 of a day has no sketches.
+    has_sketch: bool,
+    names: HashMap<u32, SeriesName>,
+    origins: HashMap<u32, (String, String)>,
+}
+
 impl Days {
     /// The days that there are samples of, the oldest first.
     pub(super) fn all(&self) -> Result<Vec<i64>, StoreError> {
         Ok(days_in(&self.folder)?.into_keys().collect())
     }
 
+    pub(super) fn exporter(&self) -> Result<Exporter<'_>, StoreError> {
+        Ok(Exporter { days: self, files: days_in(&self.folder)?, open: HashMap::new() })
+    }
+}
+
+impl Exporter<'_> {
     /// The checks of a monitor in a range of microseconds within one day.
-    pub(super) fn probes(
-        &self,
+    pub(crate) fn probes(
+        &mut self,
         monitor: MonitorId,
         range: Range<i64>,
     ) -> Result<Vec<ProbeColumns>, StoreError> {
-        let Some(key) = self.key(monitor) else { return Ok(Vec::new()) };
+        let Some(key) = self.days.key(monitor) else { return Ok(Vec::new()) };
         let day = range.start.div_euclid(MICROS_A_DAY);
         for attempt in 1..=TRIES {
             let mut gathering = Gathering::default();
             let mut is_gone = false;
-            for state in days_in(&self.folder)?.remove(&day).unwrap_or_default() {
-                let path = day_file(&self.folder, day, state);
+            for state in self.files.get(&day).cloned().unwrap_or_default() {
+                let path = day_file(&self.days.folder, day, state);
                 let read = self.gather((day, state), (monitor, key), range.clone(), &mut gathering);
                 is_gone |= read.is_err() && !path.exists();
-                self.tolerate(&path, read)?;
+                self.days.tolerate(&path, read)?;
             }
             // A file that was renamed meanwhile is found at the next try.
             if !is_gone || attempt == TRIES {
                 return Ok(gathering.probes());
             }
+            *self = self.days.exporter()?;
         }
         Ok(Vec::new())
     }
 
     fn gather(
-        &self,
+        &mut self,
         (day, state): (i64, State),
         (monitor, key): (MonitorId, u32),
         range: Range<i64>,
         gathering: &mut Gathering,
     ) -> Result<(), StoreError> {
-        let path = day_file(&self.folder, day, state);
+        let path = day_file(&self.days.folder, day, state);
         let wrap = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
-        let file = open(&path, Access::Read)?;
+        let file = match self.open.entry((day, state)) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(free) => {
+                free.insert(OpenFile::new(open(&path, Access::Read)?))
+            }
+        };
         let mut found: Vec<(SeriesKey, Columns)> = Vec::new();
         // The head first: what is sealed in between is then read twice, which does no harm.
         if state == State::Open
-            && let Some(opened) = self.lock().days.get(&day)
+            && let Some(opened) = self.days.lock().days.get(&day)
         {
             let all = (key, 0, 0)..=(key, u32::MAX, u32::MAX);
             let columns = opened.head.series.range(all);
@@ -68,7 +97,8 @@ impl Days {
         }
         let head = found.len();
         let mut statement = file
-            .prepare(
+            .connection
+            .prepare_cached(
                 "SELECT probe, origin, data FROM chunk WHERE monitor = ?1 AND last >= ?2 AND first < ?3 ORDER BY upto",
             )
             .map_err(wrap)?;
@@ -79,41 +109,73 @@ impl Days {
                 chunk::decode(blob).map_err(|reason| StoreError::Damaged { path: path.clone(), reason })?;
             found.push(((key, row.get(0).map_err(wrap)?, row.get(1).map_err(wrap)?), columns));
         }
+        drop(rows);
+        drop(statement);
         // What is in the head came last.
         found.rotate_left(head);
-        let names = names(&file).map_err(wrap)?;
         for ((_, probe, origin), columns) in found {
+            let columns = columns.within(range.clone());
+            for number in columns.values.keys().chain([&probe]) {
+                file.learn_name(*number).map_err(wrap)?;
+            }
+            file.learn_origin(origin).map_err(wrap)?;
+            let probe = file.names.get(&probe).map(|name| name.metric.as_str()).unwrap_or_default();
+            let probe = probe.strip_prefix(PROBE).unwrap_or(probe);
             let (location, worker) = file
-                .prepare_cached("SELECT location, worker FROM origin WHERE id = ?1")
-                .and_then(|mut one| one.query_row([origin], |row| Ok((row.get(0)?, row.get(1)?))).optional())
-                .map_err(wrap)?
-                .unwrap_or_else(|| (String::new(), String::new()));
-            let probe = names.get(&probe).map(|name| name.metric.clone()).unwrap_or_default();
-            let probe = probe.strip_prefix(PROBE).unwrap_or(&probe);
-            let evidence = |number| evidence(&file, number).unwrap_or_default();
-            let series = |number| names.get(&number).cloned().unwrap_or_default();
-            let source = (probe, location.as_str(), worker.as_str());
-            gathering.add(monitor, source, columns.within(range.clone()), series, evidence);
+                .origins
+                .get(&origin)
+                .map(|(location, worker)| (location.as_str(), worker.as_str()))
+                .unwrap_or_default();
+            let evidence = |number| evidence(&file.connection, number).unwrap_or_default();
+            let series = |number| file.names.get(&number);
+            gathering.add(monitor, (probe, location, worker), columns, series, evidence);
         }
         Ok(())
     }
 }
 
-fn names(file: &Connection) -> rusqlite::Result<HashMap<u32, SeriesName>> {
-    // Format 1 of a day has no sketches.
-    let has_sketch = file.prepare("SELECT sketch FROM name").is_ok();
-    let sketch = if has_sketch { "sketch" } else { "0" };
-    let mut statement = file.prepare(&format!("SELECT id, name, labels, resolution, {sketch} FROM name"))?;
-    let rows = statement.query_map([], |row| {
-        let name = SeriesName {
-            metric: row.get(1)?,
-            labels: row.get(2)?,
-            resolution: row.get(3)?,
-            sketch: row.get(4)?,
+impl OpenFile {
+    fn new(connection: Connection) -> Self {
+        let has_sketch = connection.prepare("SELECT sketch FROM name").is_ok();
+        Self { connection, has_sketch, names: HashMap::new(), origins: HashMap::new() }
+    }
+
+    fn learn_name(&mut self, number: u32) -> rusqlite::Result<()> {
+        if self.names.contains_key(&number) {
+            return Ok(());
+        }
+        let query = match self.has_sketch {
+            true => "SELECT name, labels, resolution, sketch FROM name WHERE id = ?1",
+            false => "SELECT name, labels, resolution, 0 FROM name WHERE id = ?1",
         };
-        Ok((row.get(0)?, name))
-    })?;
-    rows.collect()
+        let found = self
+            .connection
+            .prepare_cached(query)?
+            .query_row([number], |row| {
+                Ok(SeriesName {
+                    metric: row.get(0)?,
+                    labels: row.get(1)?,
+                    resolution: row.get(2)?,
+                    sketch: row.get(3)?,
+                })
+            })
+            .optional()?;
+        self.names.insert(number, found.unwrap_or_default());
+        Ok(())
+    }
+
+    fn learn_origin(&mut self, number: u32) -> rusqlite::Result<()> {
+        if self.origins.contains_key(&number) {
+            return Ok(());
+        }
+        let found = self
+            .connection
+            .prepare_cached("SELECT location, worker FROM origin WHERE id = ?1")?
+            .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        self.origins.insert(number, found.unwrap_or_default());
+        Ok(())
+    }
 }
 
 fn evidence(file: &Connection, number: u32) -> rusqlite::Result<Evidence> {

@@ -12,7 +12,7 @@ use crate::rollup::Tier;
 const DAY_SECONDS: i64 = 86_400;
 
 /// The state of a day's file, as its name has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum State {
     /// Whole, and as small as it gets.
     Sealed,

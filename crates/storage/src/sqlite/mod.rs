@@ -1,15 +1,15 @@
 //! The embedded store: a folder with one main file, and one file a day of raw history.
 //!
-//! `main_file` keeps definitions and the main record, `days` the history, one `day` each; `head` is
-//! what is not sealed yet, `compact` makes one sealed file of a day that is over, and its rollups
-//! (`rollup_file`, `rollup_chunk`). `files` knows the names, `folder_lock` keeps others out, `read` and `results` read
-//! across files. SQLite does the
-//! crash safety.
+//! `main_file` keeps definitions and the main record, `days` the history, one `day` each; `head` is what is not sealed yet,
+//! `compact` makes one sealed file of a day that is over (`day_writer`), and its rollups (`rollup_file`, `rollup_chunk`).
+//! `files` knows the names, `folder_lock` keeps others out, `read` and `results` read across files, `export` for other
+//! backends. SQLite does the crash safety.
 
 mod backup;
 mod clock;
 mod compact;
 mod day;
+mod day_writer;
 mod days;
 mod export;
 mod files;
@@ -27,14 +27,12 @@ mod rollup_chunk;
 mod rollup_file;
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use wise_core::{CheckRecord, MonitorDefinition, MonitorId, Timestamp, Transition};
 
-use crate::columns::ProbeColumns;
 use crate::error::StoreError;
 use crate::ports::{DefinitionStore, HistoryStore, LastState, MainRecord, StateChanges};
 use crate::query::{Answer, Piece, QueryPlan, ResultQuery, SeriesPieces, StoredResult};
@@ -43,6 +41,7 @@ use crate::retention::Retention;
 pub use backup::{Copied, Progress, backup, check_store, restore};
 
 use days::Days;
+use export::Exporter;
 use folder_lock::FolderLock;
 use main_file::MainFile;
 
@@ -160,13 +159,9 @@ impl SqliteStore {
         self.days.given_up()
     }
 
-    /// The checks of a monitor in a range of microseconds within one day.
-    pub(crate) fn probes(
-        &self,
-        monitor: MonitorId,
-        range: Range<i64>,
-    ) -> Result<Vec<ProbeColumns>, StoreError> {
-        self.days.probes(monitor, range)
+    /// Reads the checks of many monitors.
+    pub(crate) fn exporter(&self) -> Result<Exporter<'_>, StoreError> {
+        self.days.exporter()
     }
 
     /// The series of a monitor from a day on.

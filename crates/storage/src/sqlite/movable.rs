@@ -1,18 +1,19 @@
 //! The embedded store as source and target of a migration.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::params;
 use wise_core::{MonitorDefinition, MonitorId, Timestamp, Transition};
 
-use super::day::{PROBE, STEPS};
+use super::day::PROBE;
+use super::day_writer::DayWriter;
 use super::days::Days;
 use super::files::{State, day_file, rollups_in};
-use super::open::{Access, migrate, open};
+use super::open::{Access, open};
 use super::rollup_chunk::{Wanted, decode};
 use super::rollup_file::{NamedRollup, RollupFile, Source, file_of};
 use super::{SqliteStore, compact};
-use crate::columns::chunk::{self, Effort};
+use crate::columns::chunk::Effort;
 use crate::columns::{ProbeColumns, SeriesName};
 use crate::error::StoreError;
 use crate::migrate::{Monitors, Movable, RolledDays, RolledProbe};
@@ -34,7 +35,7 @@ impl Movable for SqliteStore {
     }
 
     fn day_of(&self, monitor: MonitorId, day: i64) -> Result<Vec<ProbeColumns>, StoreError> {
-        self.days.probes(monitor, day * MICROS_A_DAY..(day + 1) * MICROS_A_DAY)
+        self.days.exporter()?.probes(monitor, day * MICROS_A_DAY..(day + 1) * MICROS_A_DAY)
     }
 
     fn rollups_of(
@@ -175,95 +176,30 @@ impl Days {
         let path = day_file(&self.folder, day, State::Closed);
         let scratch = path.with_extension("tmp");
         compact::remove(&scratch)?;
-        let wrap = |error: rusqlite::Error| StoreError::sqlite(&scratch, &error);
-        let mut connection = open(&scratch, Access::ReadWrite)?;
-        migrate(&mut connection, &scratch, STEPS)?;
-        let transaction = connection.transaction().map_err(wrap)?;
-        let mut numbers = Numbers::default();
+        let mut file = DayWriter::create(&scratch)?;
+        let mut evidence = 0;
         while let Some(probes) = next()? {
             for probe in probes {
                 let Some(key) = self.key(probe.monitor) else { continue };
-                let (Some(first), Some(last)) = (probe.columns.times.first(), probe.columns.times.last())
-                else {
-                    continue;
-                };
-                let (first, last, checks) = (*first, *last, probe.columns.len() as i64);
                 let name = SeriesName { metric: format!("{PROBE}{}", probe.probe), ..SeriesName::default() };
-                let probe_number = numbers.name(&transaction, &name).map_err(wrap)?;
-                let origin = numbers.origin(&transaction, &probe.location, &probe.worker).map_err(wrap)?;
-                let mut series = HashMap::new();
-                for (number, name) in &probe.series {
-                    series.insert(*number, numbers.name(&transaction, name).map_err(wrap)?);
+                let probe_number = file.number_of(&name)?;
+                let origin = file.origin_of((probe.location, probe.worker))?;
+                let series =
+                    probe.series.iter().map(|name| file.number_of(name)).collect::<Result<Vec<_>, _>>()?;
+                let before = evidence;
+                for one in &probe.evidence {
+                    evidence += 1;
+                    file.put_evidence(evidence, key, one)?;
                 }
-                let mut failures = HashMap::new();
-                for (number, one) in &probe.evidence {
-                    transaction
-                        .prepare_cached(
-                            "INSERT INTO evidence (monitor, class, code, message, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-                        )
-                        .and_then(|mut statement| {
-                            statement.execute(params![key, one.class, one.code, one.message, one.body])
-                        })
-                        .map_err(wrap)?;
-                    let id = u32::try_from(transaction.last_insert_rowid()).unwrap_or(u32::MAX);
-                    failures.insert(*number, id);
-                }
-                let resolutions: HashMap<u32, Option<f64>> =
-                    probe.series.iter().map(|(number, name)| (series[number], name.resolution)).collect();
                 let columns = probe.columns.renumbered(
-                    |number| series.get(&number).copied().unwrap_or_default(),
-                    |number| failures.get(&number).copied().unwrap_or_default(),
+                    |number| series.get(number as usize).copied().unwrap_or_default(),
+                    |number| before + number,
                 );
-                let resolution = |number| resolutions.get(&number).copied().flatten();
-                let data = chunk::encode(&columns, resolution, Effort::Quick)
-                    .map_err(|reason| StoreError::Other { path: scratch.clone(), reason })?;
-                transaction
-                    .prepare_cached(
-                        "INSERT INTO chunk (monitor, probe, origin, first, last, upto, checks, data)
-                         VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)",
-                    )
-                    .and_then(|mut statement| {
-                        statement.execute(params![key, probe_number, origin, first, last, checks, data])
-                    })
-                    .map_err(wrap)?;
+                file.write((key, probe_number, origin), &columns, Effort::Quick)?;
             }
         }
-        transaction.commit().map_err(wrap)?;
-        connection.pragma_update(None, "journal_mode", "DELETE").map_err(wrap)?;
-        drop(connection);
+        file.finish()?;
         std::fs::rename(&scratch, &path).map_err(|error| StoreError::io(&path, &error))?;
         compact::sync_folder(&path)
-    }
-}
-
-/// The numbers of names and origins in a day's file.
-#[derive(Debug, Default)]
-struct Numbers {
-    names: HashMap<(String, String), u32>,
-    origins: HashMap<(String, String), u32>,
-}
-
-impl Numbers {
-    fn name(&mut self, file: &rusqlite::Connection, name: &SeriesName) -> rusqlite::Result<u32> {
-        let key = (name.metric.clone(), name.labels.clone());
-        if let Some(known) = self.names.get(&key) {
-            return Ok(*known);
-        }
-        file.prepare_cached("INSERT INTO name (name, labels, resolution, sketch) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![name.metric, name.labels, name.resolution, name.sketch])?;
-        let id = u32::try_from(file.last_insert_rowid()).unwrap_or(u32::MAX);
-        self.names.insert(key, id);
-        Ok(id)
-    }
-
-    fn origin(&mut self, file: &rusqlite::Connection, location: &str, worker: &str) -> rusqlite::Result<u32> {
-        let key = (location.to_owned(), worker.to_owned());
-        if let Some(known) = self.origins.get(&key) {
-            return Ok(*known);
-        }
-        file.execute("INSERT INTO origin (location, worker) VALUES (?1, ?2)", [location, worker])?;
-        let id = u32::try_from(file.last_insert_rowid()).unwrap_or(u32::MAX);
-        self.origins.insert(key, id);
-        Ok(id)
     }
 }

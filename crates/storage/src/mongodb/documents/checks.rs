@@ -120,37 +120,35 @@ fn chunk_parts(
     let columns = &probe.columns;
     let (Some(first), Some(last)) = (columns.times.first(), columns.times.last()) else { return Ok(()) };
     let effort = if matches!(span, Span::Hour(_)) { Effort::Quick } else { Effort::Thorough };
-    // Numbers become places in the lists beside.
-    let places: BTreeMap<u32, u32> = probe.series.keys().copied().zip(0..).collect();
     let used: BTreeSet<u32> = columns.failures.iter().copied().filter(|number| *number != 0).collect();
-    let evidence: Vec<(&u32, &Evidence)> =
-        probe.evidence.iter().filter(|(number, _)| used.contains(number)).collect();
-    let failures: BTreeMap<u32, u32> = evidence.iter().map(|(number, _)| **number).zip(1..).collect();
-    let place = |number| places.get(&number).copied().unwrap_or(u32::MAX);
-    let failure = |number| failures.get(&number).copied().unwrap_or(0);
-    let renumbered = columns.clone().renumbered(place, failure);
-    let by_place: Vec<&SeriesName> = probe.series.values().collect();
-    let data = chunk::encode(&renumbered, |place| by_place.get(place as usize)?.resolution, effort)
+    // Of a part of a longer time most evidence may be of the rest of it.
+    let is_dense = used.len() == probe.evidence.len();
+    let renumbered = (!is_dense).then(|| {
+        let places: BTreeMap<u32, u32> = used.iter().copied().zip(1..).collect();
+        columns.clone().renumbered(|number| number, |number| places.get(&number).copied().unwrap_or(0))
+    });
+    let evidence: Vec<&Evidence> = used.iter().filter_map(|number| probe.evidence_of(*number)).collect();
+    let resolution = |number| probe.series.get(number as usize).and_then(|name| name.resolution);
+    let data = chunk::encode(renumbered.as_ref().unwrap_or(columns), resolution, effort)
         .map_err(|reason| StoreError::Server { reason })?;
     let words: usize =
-        evidence.iter().map(|(_, one)| one.message.len() + one.body.as_ref().map_or(0, String::len)).sum();
+        evidence.iter().map(|one| one.message.len() + one.body.as_ref().map_or(0, String::len)).sum();
     // Where every check tells something new, what they tell is more than what they measure.
     if data.len() + words > CHUNK_BYTES && columns.len() > 1 && last > first {
         // Neither half may be empty.
         let middle = columns.times[columns.len() / 2].max(*first + 1);
         for (half, range) in [("a", *first..middle), ("b", middle..*last + 1)] {
-            let part = ProbeColumns { columns: columns.clone().within(range), ..probe.clone() };
-            chunk_parts(&part, span, spool, &format!("{id}{half}"), made)?;
+            chunk_parts(&probe.part(range), span, spool, &format!("{id}{half}"), made)?;
         }
         return Ok(());
     }
-    let series = probe.series.values().map(|name| StoredSeries {
+    let series = probe.series.iter().map(|name| StoredSeries {
         metric: name.metric.clone(),
         labels: label_map(&name.labels),
         resolution: name.resolution,
         sketch: name.sketch,
     });
-    let evidence = evidence.into_iter().map(|(_, one)| StoredEvidence {
+    let evidence = evidence.into_iter().map(|one| StoredEvidence {
         class: one.class.clone(),
         code: one.code.clone(),
         message: one.message.clone(),
@@ -237,7 +235,7 @@ impl ReadChunk {
     ) -> Result<(), StoreError> {
         let probe = &self.probe;
         let columns = chunk::decode(&self.data).map_err(|reason| damaged(&probe.id, reason))?;
-        let series = |place: u32| probe.series.get(place as usize).cloned().unwrap_or_default();
+        let series = |place: u32| probe.series.get(place as usize);
         let evidence =
             |place: u32| probe.evidence.get((place as usize).wrapping_sub(1)).cloned().unwrap_or_default();
         let source = (probe.probe.as_str(), probe.location.as_str(), probe.worker.as_str());
@@ -261,7 +259,7 @@ impl ReadChunk {
         let evidence =
             |place: u32| probe.evidence.get((place as usize).wrapping_sub(1)).cloned().unwrap_or_default();
         let source = (probe.probe.as_str(), probe.location.as_str(), probe.worker.as_str());
-        gathering.add(probe.monitor, source, columns, |_| SeriesName::default(), evidence);
+        gathering.add(probe.monitor, source, columns, |_| None, evidence);
         Ok(count)
     }
 
@@ -294,7 +292,7 @@ pub(in crate::mongodb) fn results(probe: &ProbeColumns, hour: i64, spool: &str) 
     let failed = (0..columns.len()).filter(|index| columns.failures[*index] != 0).take(FAILURES);
     let failures = failed.map(|index| {
         let number = columns.failures[index];
-        let evidence = probe.evidence.get(&number).cloned().unwrap_or_default();
+        let evidence = probe.evidence_of(number).cloned().unwrap_or_default();
         let status = columns.statuses[index];
         let mut one = doc! {
             "time": date(columns.times[index]),

@@ -1,0 +1,140 @@
+//! Writing the file of a day that is over, in one go.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, params};
+
+use super::day::STEPS;
+use super::head::SeriesKey;
+use super::open::{Access, migrate, open};
+use crate::columns::chunk::{self, Effort};
+use crate::columns::{Columns, Evidence, SeriesName};
+use crate::error::StoreError;
+
+/// Small pages waste less behind each chunk.
+const PAGE: u32 = 512;
+
+/// A file that nobody reads yet.
+#[derive(Debug)]
+pub(super) struct DayWriter {
+    path: PathBuf,
+    connection: Connection,
+    names: Vec<SeriesName>,
+    numbers: HashMap<(String, String), u32>,
+    locations: Vec<String>,
+    origins: HashMap<(String, String), u32>,
+}
+
+impl DayWriter {
+    /// Makes the file.
+    pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+        let mut connection = open(path, Access::Scratch { page: PAGE })?;
+        migrate(&mut connection, path, STEPS)?;
+        connection.execute_batch("BEGIN").map_err(|error| StoreError::sqlite(path, &error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            connection,
+            // Numbers begin at one.
+            names: vec![SeriesName::default()],
+            numbers: HashMap::new(),
+            locations: vec![String::new()],
+            origins: HashMap::new(),
+        })
+    }
+
+    fn wrap(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::sqlite(&self.path, &error)
+    }
+
+    /// What the number of a series or a probe stands for.
+    pub(super) fn name(&self, number: u32) -> &SeriesName {
+        self.names.get(number as usize).unwrap_or(&self.names[0])
+    }
+
+    /// Where the checks of an origin were made.
+    pub(super) fn location(&self, origin: u32) -> &str {
+        self.locations.get(origin as usize).map_or("", String::as_str)
+    }
+
+    /// The number of a series or a probe.
+    pub(super) fn number_of(&mut self, name: &SeriesName) -> Result<u32, StoreError> {
+        let key = (name.metric.clone(), name.labels.clone());
+        if let Some(number) = self.numbers.get(&key) {
+            return Ok(*number);
+        }
+        let number = self.names.len() as u32;
+        self.connection
+            .execute(
+                "INSERT INTO name (id, name, labels, resolution, sketch) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![number, name.metric, name.labels, name.resolution, name.sketch],
+            )
+            .map_err(|error| self.wrap(error))?;
+        self.numbers.insert(key, number);
+        self.names.push(name.clone());
+        Ok(number)
+    }
+
+    /// The number of an origin: location and worker.
+    pub(super) fn origin_of(&mut self, origin: (String, String)) -> Result<u32, StoreError> {
+        if let Some(number) = self.origins.get(&origin) {
+            return Ok(*number);
+        }
+        let number = self.locations.len() as u32;
+        self.connection
+            .execute(
+                "INSERT INTO origin (id, location, worker) VALUES (?1, ?2, ?3)",
+                params![number, origin.0, origin.1],
+            )
+            .map_err(|error| self.wrap(error))?;
+        self.locations.push(origin.0.clone());
+        self.origins.insert(origin, number);
+        Ok(number)
+    }
+
+    /// The highest number of evidence; zero without any.
+    pub(super) fn last_evidence(&self) -> Result<u32, StoreError> {
+        self.connection
+            .query_row("SELECT coalesce(max(id), 0) FROM evidence", [], |row| row.get(0))
+            .map_err(|error| self.wrap(error))
+    }
+
+    /// Adds evidence under a number that is free.
+    pub(super) fn put_evidence(&self, id: u32, monitor: u32, one: &Evidence) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO evidence (id, monitor, class, code, message, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![id, monitor, one.class, one.code, one.message, one.body])
+            })
+            .map(drop)
+            .map_err(|error| self.wrap(error))
+    }
+
+    /// Adds all that there is of a series of checks, in the numbers of this file.
+    pub(super) fn write(&self, key: SeriesKey, columns: &Columns, effort: Effort) -> Result<(), StoreError> {
+        let (Some(first), Some(last)) = (columns.times.first(), columns.times.last()) else { return Ok(()) };
+        let data = chunk::encode(columns, |series| self.name(series).resolution, effort)
+            .map_err(|reason| StoreError::Other { path: self.path.clone(), reason })?;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO chunk (monitor, probe, origin, first, last, upto, checks, data)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![key.0, key.1, key.2, first, last, columns.len() as i64, data])
+            })
+            .map(drop)
+            .map_err(|error| self.wrap(error))
+    }
+
+    /// Ends the file: it is whole, and on the disk.
+    pub(super) fn finish(self) -> Result<(), StoreError> {
+        self.connection.execute_batch("COMMIT").map_err(|error| self.wrap(error))?;
+        let path = self.path;
+        self.connection.close().map_err(|(_, error)| StoreError::sqlite(&path, &error))?;
+        let file = std::fs::File::open(&path).map_err(|error| StoreError::io(&path, &error))?;
+        file.sync_all().map_err(|error| StoreError::io(&path, &error))
+    }
+}
