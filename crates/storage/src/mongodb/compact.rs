@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, RawDocumentBuf, doc};
 use wise_core::{MonitorId, Timestamp};
 
 use super::documents::{self, NamedRollup, Span, date, micros};
@@ -109,7 +109,7 @@ impl Link {
 }
 
 /// The documents of a day: its chunks, and its rollups by tier.
-type OfDay = (Vec<Document>, BTreeMap<Tier, Vec<Document>>);
+type OfDay = (Vec<RawDocumentBuf>, BTreeMap<Tier, Vec<RawDocumentBuf>>);
 
 /// The documents of a day that is over.
 pub(super) fn documents_of_day(
@@ -129,7 +129,7 @@ pub(super) fn documents_of_day(
             all.add(probe.monitor, source, probe.columns.clone(), series, evidence);
         }
     }
-    let mut by_tier: BTreeMap<Tier, Vec<Document>> = BTreeMap::new();
+    let mut by_tier: BTreeMap<Tier, Vec<RawDocumentBuf>> = BTreeMap::new();
     for probe in all.probes() {
         let rolled: Vec<NamedRollup> = probe
             .columns
@@ -142,7 +142,7 @@ pub(super) fn documents_of_day(
             .collect();
         for tier in Tier::ALL {
             let source = (probe.probe.as_str(), probe.location.as_str());
-            by_tier.entry(tier).or_default().extend(documents::rollups(monitor, source, day, tier, &rolled));
+            by_tier.entry(tier).or_default().extend(documents::rollups(monitor, source, day, tier, &rolled)?);
         }
     }
     Ok((chunks, by_tier))

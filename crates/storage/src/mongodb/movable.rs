@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, RawDocumentBuf, doc};
 use wise_core::{MonitorDefinition, MonitorId, Timestamp, Transition};
 
 use super::compact::documents_of_day;
@@ -32,7 +32,7 @@ fn tolerated<T: Default>(read: Result<T, StoreError>) -> Result<T, StoreError> {
 
 impl MongoStore {
     /// Puts documents, all of them.
-    fn put(&self, collection: &str, documents: Vec<Document>) -> Result<(), StoreError> {
+    fn put(&self, collection: &str, documents: Vec<RawDocumentBuf>) -> Result<(), StoreError> {
         match self.link.put_all(collection, documents, Put::Always)? {
             0 => Ok(()),
             count => {
@@ -187,7 +187,7 @@ impl Movable for MongoStore {
         for (day, probes) in all {
             for one in probes {
                 let source = (one.probe.as_str(), one.location.as_str());
-                made.extend(documents::rollups(one.monitor, source, day, tier, &one.series));
+                made.extend(documents::rollups(one.monitor, source, day, tier, &one.series)?);
             }
         }
         self.put(rollups(tier), made)

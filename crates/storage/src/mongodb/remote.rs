@@ -4,7 +4,8 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::raw::cstr;
+use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
 use mongodb::{Client, Collection, Database};
@@ -233,48 +234,43 @@ impl Remote {
     pub(super) fn put_all(
         &self,
         collection: &str,
-        documents: Vec<Document>,
+        documents: Vec<RawDocumentBuf>,
         put: Put,
         mut pace: impl FnMut() -> Result<(), StoreError>,
     ) -> Result<usize, StoreError> {
         let mut refused = 0;
         let (mut waiting, mut bytes) = (Vec::new(), 0);
         for document in documents {
-            let size = mongodb::bson::serialize_to_vec(&document).map_or(0, |bytes| bytes.len());
+            let size = document.as_bytes().len();
             if !waiting.is_empty() && (bytes + size > COMMAND_BYTES || waiting.len() >= COMMAND_WRITES) {
                 pace()?;
-                refused += self.put(collection, std::mem::take(&mut waiting))?;
+                refused += self.put(collection, &waiting)?;
+                waiting.clear();
                 bytes = 0;
             }
             bytes += size;
-            let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-            waiting.push(match put {
-                Put::Always => doc! { "q": { "_id": id }, "u": document, "upsert": true },
-                Put::IfMore => {
-                    let checks = document.get("checks").cloned().unwrap_or(Bson::Null);
-                    doc! { "q": { "_id": id, "checks": { "$lte": checks } }, "u": document, "upsert": true }
-                }
-                Put::IfMissing => {
-                    let rest: Document = document.into_iter().filter(|(name, _)| name != "_id").collect();
-                    doc! { "q": { "_id": id }, "u": { "$setOnInsert": rest }, "upsert": true }
-                }
-            });
+            waiting.push(upsert(&document, put).map_err(|error| explain(&error))?);
         }
         if !waiting.is_empty() {
             pace()?;
-            refused += self.put(collection, waiting)?;
+            refused += self.put(collection, &waiting)?;
         }
         Ok(refused)
     }
 
-    fn put(&self, collection: &str, updates: Vec<Document>) -> Result<usize, StoreError> {
-        let tell = |update: &Document, reason: &str| {
-            let id = update.get_document("q").ok().and_then(|query| query.get("_id"));
+    fn put(&self, collection: &str, updates: &[RawDocumentBuf]) -> Result<usize, StoreError> {
+        let tell = |update: &RawDocumentBuf, reason: &str| {
+            let id = update.get_document("q").ok().and_then(|query| query.get("_id").ok()?);
             tracing::error!(
                 "MongoDB does not take the document {id:?} of {collection}, which is left out: {reason}"
             );
         };
-        match self.update(collection, updates.clone()) {
+        let mut all = RawArrayBuf::new();
+        updates.iter().for_each(|update| all.push(update.as_ref()));
+        let mut command = rawdoc! { "update": collection, "ordered": false };
+        command.append(cstr!("updates"), all);
+        command.append(cstr!("writeConcern"), rawdoc! { "w": "majority", "wtimeout": self.half_patience() });
+        match self.write_raw(command) {
             Ok(refused) => {
                 let mut count = 0;
                 // One that is there knows more.
@@ -289,7 +285,7 @@ impl Remote {
             }
             // One of them must be what the server does not take at all.
             Err(StoreError::Refused { .. }) if updates.len() > 1 => {
-                updates.into_iter().map(|update| self.put(collection, vec![update])).sum()
+                updates.iter().map(|update| self.put(collection, std::slice::from_ref(update))).sum()
             }
             Err(StoreError::Refused { reason }) => {
                 updates.iter().for_each(|update| tell(update, &reason));
@@ -332,27 +328,74 @@ impl Remote {
     }
 
     fn write(&self, mut command: Document) -> Result<Vec<Refused>, StoreError> {
-        let timeout = i64::try_from(self.patience.as_millis() / 2).unwrap_or(5000);
-        command.insert("writeConcern", doc! { "w": "majority", "wtimeout": timeout });
-        let answer = self.command(command)?;
-        if let Ok(trouble) = answer.get_document("writeConcernError") {
-            let reason = trouble.get_str("errmsg").unwrap_or("a majority did not write").to_owned();
-            return Err(StoreError::Away { reason });
-        }
-        let errors = answer.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
-        let refused = errors.iter().filter_map(Bson::as_document).map(|error| {
-            let message = error.get_str("errmsg").unwrap_or_default();
-            let keys = error.get_document("keyPattern");
-            Refused {
-                index: error.get("index").and_then(number).and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
-                code: error.get_i32("code").unwrap_or(0),
-                // What a name says must not be taken for the name of an index.
-                is_about_id: keys.map_or(message.contains("index: _id_"), |keys| keys.contains_key("_id")),
-                message: message.to_owned(),
-            }
-        });
-        Ok(refused.collect())
+        command.insert("writeConcern", doc! { "w": "majority", "wtimeout": self.half_patience() });
+        self.command(command).and_then(|answer| refused_of(&answer))
     }
+
+    /// The same for a command that says its write concern.
+    fn write_raw(&self, command: RawDocumentBuf) -> Result<Vec<Refused>, StoreError> {
+        let database = self.database()?;
+        let answer = self.run(async { database.run_raw_command(command).await })?;
+        refused_of(&answer)
+    }
+
+    /// Milliseconds that a majority may take.
+    fn half_patience(&self) -> i64 {
+        i64::try_from(self.patience.as_millis() / 2).unwrap_or(5000)
+    }
+}
+
+/// What was refused of a command of writes.
+fn refused_of(answer: &Document) -> Result<Vec<Refused>, StoreError> {
+    if let Ok(trouble) = answer.get_document("writeConcernError") {
+        let reason = trouble.get_str("errmsg").unwrap_or("a majority did not write").to_owned();
+        return Err(StoreError::Away { reason });
+    }
+    let errors = answer.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
+    let refused = errors.iter().filter_map(Bson::as_document).map(|error| {
+        let message = error.get_str("errmsg").unwrap_or_default();
+        let keys = error.get_document("keyPattern");
+        Refused {
+            index: error.get("index").and_then(number).and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+            code: error.get_i32("code").unwrap_or(0),
+            // What a name says must not be taken for the name of an index.
+            is_about_id: keys.map_or(message.contains("index: _id_"), |keys| keys.contains_key("_id")),
+            message: message.to_owned(),
+        }
+    });
+    Ok(refused.collect())
+}
+
+/// The update that puts a document.
+fn upsert(document: &RawDocumentBuf, put: Put) -> Result<RawDocumentBuf, Error> {
+    let missing = || Error::custom("a document without an id");
+    let field = |name: &str| document.get(name).ok().flatten();
+    let mut query = RawDocumentBuf::new();
+    query.append(cstr!("_id"), field("_id").ok_or_else(missing)?);
+    let mut update = RawDocumentBuf::new();
+    match put {
+        Put::Always => update.append(cstr!("u"), document.as_ref()),
+        Put::IfMore => {
+            let mut fewer = RawDocumentBuf::new();
+            fewer.append(cstr!("$lte"), field("checks").ok_or_else(missing)?);
+            query.append(cstr!("checks"), fewer);
+            update.append(cstr!("u"), document.as_ref());
+        }
+        Put::IfMissing => {
+            let mut rest = RawDocumentBuf::new();
+            for (name, value) in
+                document.iter().filter_map(Result::ok).filter(|(name, _)| *name != cstr!("_id"))
+            {
+                rest.append(name, value);
+            }
+            let mut set = RawDocumentBuf::new();
+            set.append(cstr!("$setOnInsert"), rest);
+            update.append(cstr!("u"), set);
+        }
+    }
+    update.append(cstr!("q"), query);
+    update.append(cstr!("upsert"), true);
+    Ok(update)
 }
 
 /// Whether the server was away, or has refused.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{RawDocumentBuf, doc};
 use rustc_hash::FxHashSet;
 use wise_core::{CheckRecord, MonitorId, Timestamp};
 
@@ -170,7 +170,7 @@ impl Link {
     pub(super) fn put_all(
         &self,
         collection: &str,
-        documents: Vec<Document>,
+        documents: Vec<RawDocumentBuf>,
         put: Put,
     ) -> Result<usize, StoreError> {
         let refused = self.remote.put_all(collection, documents, put, || self.confirm())?;
@@ -179,7 +179,7 @@ impl Link {
     }
 
     fn send_slice(&self, slice: &[(MonitorId, i64)]) -> Result<(), StoreError> {
-        let (mut chunks, mut results): (Vec<Document>, Vec<Document>) = (Vec::new(), Vec::new());
+        let (mut chunks, mut results) = (Vec::new(), Vec::new());
         let mut exporter = self.near.exporter()?;
         for (monitor, hour) in slice {
             for probe in exporter.probes(*monitor, *hour..*hour + MICROS_AN_HOUR)? {

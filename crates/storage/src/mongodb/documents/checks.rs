@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mongodb::bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
+use mongodb::bson::raw::cstr;
+use mongodb::bson::{Binary, DateTime, Document, RawArrayBuf, RawDocumentBuf, rawdoc, spec::BinarySubtype};
 use serde::{Deserialize, Serialize};
 use wise_core::{MonitorId, Status, Timestamp};
 
-use super::{LabelMap, clean, damaged, date, decoded, encoded, label_map, label_text, micros};
+use super::{LabelMap, clean, damaged, date, decoded, encoded_raw, label_map, label_text, micros};
 use crate::columns::chunk::{self, Effort};
 use crate::columns::{DOWN, Evidence, Gathering, ProbeColumns, SeriesName};
 use crate::error::StoreError;
@@ -104,7 +105,7 @@ pub(in crate::mongodb) fn chunks(
     probe: &ProbeColumns,
     span: Span,
     spool: &str,
-) -> Result<Vec<Document>, StoreError> {
+) -> Result<Vec<RawDocumentBuf>, StoreError> {
     let mut made = Vec::new();
     chunk_parts(probe, span, spool, &id_of(probe, span, spool), &mut made)?;
     Ok(made)
@@ -115,7 +116,7 @@ fn chunk_parts(
     span: Span,
     spool: &str,
     id: &str,
-    made: &mut Vec<Document>,
+    made: &mut Vec<RawDocumentBuf>,
 ) -> Result<(), StoreError> {
     let columns = &probe.columns;
     let (Some(first), Some(last)) = (columns.times.first(), columns.times.last()) else { return Ok(()) };
@@ -154,7 +155,7 @@ fn chunk_parts(
         message: one.message.clone(),
         body: one.body.clone(),
     });
-    made.push(encoded(&StoredChunk {
+    made.push(encoded_raw(&StoredChunk {
         id: id.to_owned(),
         monitor: probe.monitor.to_string(),
         probe: probe.probe.clone(),
@@ -282,7 +283,7 @@ impl ReadChunk {
 }
 
 /// The checks of an hour, summed up.
-pub(in crate::mongodb) fn results(probe: &ProbeColumns, hour: i64, spool: &str) -> Document {
+pub(in crate::mongodb) fn results(probe: &ProbeColumns, hour: i64, spool: &str) -> RawDocumentBuf {
     let columns = &probe.columns;
     let count = |test: &dyn Fn(usize) -> bool| (0..columns.len()).filter(|index| test(*index)).count() as i64;
     let millis = |micros: u32| f64::from(micros) / 1000.0;
@@ -294,7 +295,7 @@ pub(in crate::mongodb) fn results(probe: &ProbeColumns, hour: i64, spool: &str) 
         let number = columns.failures[index];
         let evidence = probe.evidence_of(number).cloned().unwrap_or_default();
         let status = columns.statuses[index];
-        let mut one = doc! {
+        let mut one = rawdoc! {
             "time": date(columns.times[index]),
             "status": Status::from_code(status & !DOWN).unwrap_or(Status::Unknown).name(),
             "down": status & DOWN != 0,
@@ -303,7 +304,7 @@ pub(in crate::mongodb) fn results(probe: &ProbeColumns, hour: i64, spool: &str) 
             "message": evidence.message,
         };
         if let Some(code) = evidence.code {
-            one.insert("code", code);
+            one.append(cstr!("code"), code);
         }
         // Later failures with the same evidence refer to the one before.
         words += evidence.body.as_ref().map_or(0, String::len);
@@ -311,17 +312,17 @@ pub(in crate::mongodb) fn results(probe: &ProbeColumns, hour: i64, spool: &str) 
             && std::mem::replace(&mut last, number) != number
             && words <= RESULT_BYTES
         {
-            one.insert("evidence", body);
+            one.append(cstr!("evidence"), body);
         }
         one
     });
-    let failures: Vec<Document> = failures.collect();
-    doc! {
+    let failures: RawArrayBuf = failures.collect();
+    rawdoc! {
         "_id": id_of(probe, Span::Hour(hour), spool),
         "monitor": probe.monitor.to_string(),
-        "probe": &probe.probe,
-        "location": &probe.location,
-        "worker": &probe.worker,
+        "probe": probe.probe.as_str(),
+        "location": probe.location.as_str(),
+        "worker": probe.worker.as_str(),
         "hour": date(hour),
         "checks": columns.len() as i64,
         "failed": count(&|index| columns.failures[index] != 0),

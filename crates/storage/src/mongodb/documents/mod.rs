@@ -6,7 +6,10 @@ mod rollups;
 
 use std::collections::BTreeMap;
 
-use mongodb::bson::{DateTime, Document, deserialize_from_document, serialize_to_document};
+use mongodb::bson::{
+    DateTime, Document, RawDocumentBuf, deserialize_from_document, serialize_to_document,
+    serialize_to_raw_document_buf,
+};
 use serde::Serialize;
 
 pub(super) use checks::{Span, chunks, read_chunk, results};
@@ -33,6 +36,11 @@ fn damaged(id: impl std::fmt::Debug, reason: impl std::fmt::Display) -> StoreErr
 
 fn encoded(document: &impl Serialize) -> Result<Document, StoreError> {
     serialize_to_document(document).map_err(|error| StoreError::Server { reason: error.to_string() })
+}
+
+/// The same as bytes: what there is much of.
+fn encoded_raw(document: &impl Serialize) -> Result<RawDocumentBuf, StoreError> {
+    serialize_to_raw_document_buf(document).map_err(|error| StoreError::Server { reason: error.to_string() })
 }
 
 fn decoded<T: serde::de::DeserializeOwned>(document: Document) -> Result<T, StoreError> {

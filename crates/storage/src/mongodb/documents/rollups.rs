@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use mongodb::bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
+use mongodb::bson::raw::cstr;
+use mongodb::bson::{Binary, DateTime, Document, RawArrayBuf, RawDocumentBuf, rawdoc, spec::BinarySubtype};
 use serde::Deserialize;
 use wise_core::MonitorId;
 
 use super::checks::Span;
-use super::{LabelMap, clean, date, decoded, label_map, label_text, micros};
+use super::{LabelMap, clean, date, decoded, encoded_raw, label_map, label_text, micros};
 use crate::columns::SeriesName;
 use crate::error::StoreError;
 use crate::rollup::{Bucket, DayRollup, MICROS_A_DAY, Sketch, Tier};
@@ -25,7 +26,7 @@ pub(in crate::mongodb) fn rollups(
     day: i64,
     tier: Tier,
     all: &[NamedRollup],
-) -> Vec<Document> {
+) -> Result<Vec<RawDocumentBuf>, StoreError> {
     let mut by_metric: BTreeMap<&str, Vec<&NamedRollup>> = BTreeMap::new();
     for one in all.iter().filter(|one| !one.1.buckets(tier).is_empty()) {
         by_metric.entry(&one.0.metric).or_default().push(one);
@@ -36,18 +37,15 @@ pub(in crate::mongodb) fn rollups(
         series.sort_by(|a, b| a.0.labels.cmp(&b.0.labels));
         for (part, series) in series.chunks(SERIES_A_PART).enumerate() {
             let text = Span::Day(day * MICROS_A_DAY).text();
-            let series: Vec<Document> = series
+            let series: RawArrayBuf = series
                 .iter()
                 .map(|(name, rolled)| {
                     let buckets = buckets(rolled.buckets(tier), &rolled.sketches(tier));
-                    let labels: Document = label_map(&name.labels)
-                        .into_iter()
-                        .map(|(name, value)| (name, value.into()))
-                        .collect();
-                    doc! { "labels": labels, "buckets": buckets }
+                    let labels = encoded_raw(&label_map(&name.labels))?;
+                    Ok(rawdoc! { "labels": labels, "buckets": buckets })
                 })
-                .collect();
-            made.push(doc! {
+                .collect::<Result<_, StoreError>>()?;
+            made.push(rawdoc! {
                 "_id": format!("{monitor}/{metric}/{text}/{}/{}/{part}", clean(probe), clean(location)),
                 "monitor": monitor.to_string(),
                 "metric": metric,
@@ -58,13 +56,13 @@ pub(in crate::mongodb) fn rollups(
             });
         }
     }
-    made
+    Ok(made)
 }
 
-fn buckets(buckets: &[Bucket], sketches: &[Sketch]) -> Vec<Document> {
+fn buckets(buckets: &[Bucket], sketches: &[Sketch]) -> RawArrayBuf {
     let mut sketches = sketches.iter();
     let each = buckets.iter().map(|bucket| {
-        let mut one = doc! {
+        let mut one = rawdoc! {
             "time": date(bucket.start),
             "count": i64::try_from(bucket.count).unwrap_or(i64::MAX),
             "sum": bucket.sum(),
@@ -78,14 +76,14 @@ fn buckets(buckets: &[Bucket], sketches: &[Sketch]) -> Vec<Document> {
             "increase": bucket.increase,
         };
         if let Some(sketch) = sketches.next() {
-            for (name, q) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
+            for (name, q) in [(cstr!("p50"), 0.5), (cstr!("p95"), 0.95), (cstr!("p99"), 0.99)] {
                 if let Some(value) = sketch.quantile(q) {
-                    one.insert(name, value);
+                    one.append(name, value);
                 }
             }
             let parts = (sketch.zeros(), sketch.offset(), sketch.bins());
             let bytes = postcard::to_stdvec(&parts).unwrap_or_default();
-            one.insert("sketch", Binary { subtype: BinarySubtype::Generic, bytes });
+            one.append(cstr!("sketch"), Binary { subtype: BinarySubtype::Generic, bytes });
         }
         one
     });
