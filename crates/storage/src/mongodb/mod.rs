@@ -14,6 +14,7 @@ mod link;
 mod movable;
 mod read;
 mod remote;
+mod results;
 mod schema;
 mod send;
 mod state;
@@ -307,13 +308,13 @@ impl HistoryStore for MongoStore {
     }
 
     fn answer(&self, plan: &QueryPlan) -> Result<Answer, StoreError> {
-        answer(plan, |monitor| self.link.read(monitor, plan))
+        let reader = self.link.reader(plan)?;
+        answer(plan, |monitor| reader.read(monitor))
     }
 
     fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
-        let series = self.link.read(monitor, plan)?;
-        let fits = |one: &SeriesPieces| plan.matchers.iter().all(|matcher| matcher.fits(&one.labels));
-        Ok(series.into_iter().filter(fits).collect())
+        let series = self.link.reader(plan)?.read(monitor)?;
+        Ok(series.into_iter().filter(|one| plan.wants(&one.labels)).collect())
     }
 
     fn refused_readings(&self) -> u64 {

@@ -1,70 +1,117 @@
-//! Reading from both: the spool has the last days of this process, MongoDB has everything.
+//! Reading metrics from both: the spool has the last days of this process, MongoDB has everything.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
-use wise_core::{MonitorId, Status, Timestamp};
+use wise_core::{MonitorId, Timestamp};
 
 use super::documents::{self, date, micros};
 use super::link::Link;
 use super::schema::{CHUNKS, rollups};
-use crate::columns::{DOWN, Gathering};
 use crate::error::StoreError;
-use crate::ports::HistoryStore;
-use crate::query::{Piece, QueryPlan, Resolution, ResultQuery, SeriesPieces, StoredResult, in_order};
+use crate::query::{Found, Piece, QueryPlan, Resolution, SeriesPieces, series_of};
 use crate::rollup::{MICROS_A_DAY, Tier};
+use crate::sqlite::Reader as NearReader;
 
-/// What there is of a metric: by labels, and by day.
-type Found = BTreeMap<String, BTreeMap<i64, Vec<Piece>>>;
+/// Monitors that are read from MongoDB together, at most.
+const TOGETHER: i64 = 32;
+/// Days of monitors that are read together, at most: samples of a day take some fifty kilobytes a series, rollups ten.
+const SAMPLED_DAYS: i64 = 64;
+const ROLLED_DAYS: i64 = 512;
 
-fn day_of(time: Timestamp) -> i64 {
+pub(super) fn day_of(time: Timestamp) -> i64 {
     time.as_micros().div_euclid(MICROS_A_DAY)
 }
 
 /// The days of a range, bounded so that there is a day to each.
-fn days(from: i64, before: i64) -> Document {
+pub(super) fn days(range: Range<i64>) -> Document {
     let bound = |day: i64| date(day.clamp(-3_000_000, 3_000_000).saturating_mul(MICROS_A_DAY));
-    doc! { "$gte": bound(from), "$lt": bound(before) }
+    doc! { "$gte": bound(range.start), "$lt": bound(range.end) }
 }
 
 impl Link {
-    /// The first day from which on the spool has all there is.
-    fn own_from(&self) -> Result<i64, StoreError> {
+    /// The first day from which on the spool has all there is; `days` are those it has.
+    pub(super) fn own_from(&self, days: &[i64]) -> i64 {
         let others = self.others_until.load(Ordering::Relaxed);
-        let Some(first) = self.unbroken()? else { return Ok(i64::MAX) };
+        let Some(first) = unbroken(days) else { return i64::MAX };
         if others == i64::MIN && first <= self.began {
             // There never was anything else.
-            return Ok(i64::MIN);
+            return i64::MIN;
         }
-        Ok(first.max(others.saturating_add(1)))
+        first.max(others.saturating_add(1))
     }
 
-    /// The first of the spool's days up to the newest that has none missing after it. A straggler of long ago has a day of
-    /// its own, which says nothing about those in between.
-    pub(super) fn unbroken(&self) -> Result<Option<i64>, StoreError> {
-        let days = self.near.days()?;
-        let Some(newest) = days.last() else { return Ok(None) };
-        let unbroken = days.iter().rev().zip(0..).take_while(|(day, back)| **day == newest - back);
-        Ok(unbroken.map(|(day, _)| *day).last())
+    /// Reads what a plan asks for.
+    pub(super) fn reader<'l>(&'l self, plan: &'l QueryPlan) -> Result<Reader<'l>, StoreError> {
+        let near = self.near.reader()?;
+        let own: Vec<i64> = near.sample_days().collect();
+        let own_from = self.own_from(&own);
+        let last = day_of(plan.to.minus(Duration::from_micros(1)));
+        let remote = day_of(plan.from)..own_from.min(last.saturating_add(1));
+        Ok(Reader { link: self, plan, near, own, own_from, remote, ahead: RefCell::default() })
+    }
+}
+
+/// The first of the days up to the newest that has none missing after it. A straggler of long ago has a day of its own,
+/// which says nothing about those in between.
+pub(super) fn unbroken(days: &[i64]) -> Option<i64> {
+    let newest = days.last()?;
+    let unbroken = days.iter().rev().zip(0..).take_while(|(day, back)| **day == newest - back);
+    unbroken.map(|(day, _)| *day).last()
+}
+
+/// Reads for one query. The spool's files stay open as long as it lives.
+pub(super) struct Reader<'l> {
+    link: &'l Link,
+    plan: &'l QueryPlan,
+    near: NearReader<'l>,
+    /// The days that the spool has.
+    own: Vec<i64>,
+    /// From this day on it has all there is.
+    own_from: i64,
+    /// The days to ask MongoDB for.
+    remote: Range<i64>,
+    /// What was read for monitors that come next.
+    ahead: RefCell<HashMap<MonitorId, Found>>,
+}
+
+/// What was read from MongoDB, by monitor.
+#[derive(Default)]
+struct Together {
+    found: HashMap<MonitorId, Found>,
+    /// Days that are read, and not to be looked for in coarser or finer form.
+    done: HashMap<MonitorId, BTreeSet<i64>>,
+}
+
+impl Together {
+    fn is_done(&self, monitor: MonitorId, day: i64) -> bool {
+        self.done.get(&monitor).is_some_and(|done| done.contains(&day))
     }
 
-    /// The series of a monitor that a plan asks for.
-    pub(super) fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
-        let own_from = self.own_from()?;
-        let mut found = Found::new();
-        let from = day_of(plan.from);
-        if from < own_from && self.near.has_monitor(monitor) {
-            self.read_remote(monitor, plan, own_from, &mut found)?;
+    fn add_done(&mut self, all: BTreeSet<(MonitorId, i64)>) {
+        for (monitor, day) in all {
+            self.done.entry(monitor).or_default().insert(day);
         }
-        let mut series: Vec<SeriesPieces> = found
-            .into_iter()
-            .map(|(labels, days)| SeriesPieces {
-                labels: serde_json::from_str(&labels).unwrap_or_default(),
-                pieces: days.into_values().map(in_order).collect(),
-            })
-            .collect();
-        for near in self.near.read_from(own_from, monitor, plan)? {
+    }
+
+    fn add(&mut self, monitor: MonitorId, labels: String, day: i64, piece: Piece) {
+        let series = self.found.entry(monitor).or_default().entry(labels).or_default();
+        series.entry(day).or_default().push(piece);
+    }
+}
+
+impl Reader<'_> {
+    /// The series of a monitor that the plan asks for.
+    pub(super) fn read(&self, monitor: MonitorId) -> Result<Vec<SeriesPieces>, StoreError> {
+        let mut series = Vec::new();
+        if !self.remote.is_empty() && self.near.has_monitor(monitor) {
+            series = series_of(self.far(monitor)?);
+        }
+        for near in self.near.read(self.own_from, monitor, self.plan)? {
             match series.iter_mut().find(|one| one.labels == near.labels) {
                 Some(known) => known.pieces.extend(near.pieces),
                 None => series.push(near),
@@ -73,219 +120,165 @@ impl Link {
         Ok(series)
     }
 
-    fn read_remote(
-        &self,
-        monitor: MonitorId,
-        plan: &QueryPlan,
-        own_from: i64,
-        found: &mut Found,
-    ) -> Result<(), StoreError> {
-        let last = day_of(plan.to.minus(std::time::Duration::from_micros(1)));
-        let (from, before) = (day_of(plan.from), own_from.min(last.saturating_add(1)));
-        let mut done: BTreeSet<i64> = BTreeSet::new();
-        if plan.resolution() == Resolution::Raw {
-            self.read_samples(monitor, plan, (from, before), &mut done, found)?;
-        } else {
-            // Days that are not over, or not rolled up yet, have hours.
-            let of_hours = doc! { "monitor": monitor.to_string(), "span": "hour", "day": days(from, before) };
-            let mut open = BTreeSet::new();
-            self.remote.each(CHUNKS, of_hours, (doc! {}, Some(doc! { "day": 1 })), |document| {
-                open.extend(document.get_datetime("day").map(|day| micros(*day).div_euclid(MICROS_A_DAY)));
-                Ok(())
-            })?;
-            for day in open {
-                self.read_samples(monitor, plan, (day, day + 1), &mut done, found)?;
+    /// What MongoDB has of a monitor, read together with the next ones of the plan: a round trip each would take longer
+    /// than all the rest.
+    fn far(&self, monitor: MonitorId) -> Result<Found, StoreError> {
+        if let Some(known) = self.ahead.borrow_mut().remove(&monitor) {
+            return Ok(known);
+        }
+        let most = if self.plan.resolution() == Resolution::Raw { SAMPLED_DAYS } else { ROLLED_DAYS };
+        let length = self.remote.end.saturating_sub(self.remote.start).max(1);
+        let count = usize::try_from((most / length).clamp(1, TOGETHER)).unwrap_or(1);
+        let next = self.plan.monitors.iter().copied().skip_while(|one| *one != monitor);
+        let mut monitors = vec![monitor];
+        for one in next.filter(|one| self.near.has_monitor(*one)) {
+            if monitors.len() >= count {
+                break;
+            }
+            if !monitors.contains(&one) {
+                monitors.push(one);
             }
         }
-        for tier in plan.tiers() {
-            self.read_tier(tier, monitor, plan, (from, before), &mut done, found)?;
+        let mut found = self.read_together(&monitors)?.found;
+        let wanted = found.remove(&monitor).unwrap_or_default();
+        let mut ahead = self.ahead.borrow_mut();
+        ahead.extend(monitors.iter().skip(1).map(|one| (*one, found.remove(one).unwrap_or_default())));
+        Ok(wanted)
+    }
+
+    fn read_together(&self, monitors: &[MonitorId]) -> Result<Together, StoreError> {
+        let mut together = Together::default();
+        let whole = self.remote.clone();
+        if self.plan.resolution() == Resolution::Raw {
+            self.read_samples(monitors, whole.clone(), &mut together)?;
+        } else {
+            // Days that are not over, or not rolled up yet, have hours.
+            let of_hours = doc! { "monitor": among(monitors), "span": "hour", "day": days(whole.clone()) };
+            let mut open: BTreeMap<i64, BTreeSet<MonitorId>> = BTreeMap::new();
+            let wanted = Some(doc! { "monitor": 1, "day": 1 });
+            self.link.remote.each(CHUNKS, of_hours, (doc! {}, wanted), |document| {
+                if let (Some(monitor), Ok(day)) = (monitor_of(&document), document.get_datetime("day")) {
+                    open.entry(micros(*day).div_euclid(MICROS_A_DAY)).or_default().insert(monitor);
+                }
+                Ok(())
+            })?;
+            for (day, of_the_day) in open {
+                let of_the_day: Vec<MonitorId> = of_the_day.into_iter().collect();
+                self.read_samples(&of_the_day, day..day + 1, &mut together)?;
+            }
         }
-        if plan.resolution() != Resolution::Raw {
-            self.read_samples(monitor, plan, (from, before), &mut done, found)?;
+        for tier in self.plan.tiers() {
+            self.read_tier(tier, monitors, &mut together)?;
         }
-        Ok(())
+        if self.plan.resolution() != Resolution::Raw {
+            self.read_samples(monitors, whole, &mut together)?;
+        }
+        Ok(together)
+    }
+
+    /// Those of which a day is missing.
+    fn unfinished(&self, monitors: &[MonitorId], range: &Range<i64>, together: &Together) -> Vec<MonitorId> {
+        let is_unfinished = |one: &MonitorId| range.clone().any(|day| !together.is_done(*one, day));
+        monitors.iter().copied().filter(is_unfinished).collect()
     }
 
     /// Reads the samples of days that were not read yet, those that only the spool has among them.
     fn read_samples(
         &self,
-        monitor: MonitorId,
-        plan: &QueryPlan,
-        (from, before): (i64, i64),
-        done: &mut BTreeSet<i64>,
-        found: &mut Found,
+        monitors: &[MonitorId],
+        range: Range<i64>,
+        together: &mut Together,
     ) -> Result<(), StoreError> {
-        let (start, end) = (plan.from.as_micros(), plan.to.as_micros());
+        let monitors = self.unfinished(monitors, &range, together);
+        if monitors.is_empty() {
+            return Ok(());
+        }
+        let (start, end) = (self.plan.from.as_micros(), self.plan.to.as_micros());
         let filter = doc! {
-            "monitor": monitor.to_string(),
-            "series.metric": &plan.metric,
-            "day": days(from, before),
+            "monitor": among(&monitors),
+            "series.metric": &self.plan.metric,
+            "day": days(range.clone()),
             "first": { "$lt": date(end.saturating_add(999)) },
             "last": { "$gte": date(start) },
         };
-        let mut here: BTreeMap<(String, i64), Vec<(i64, f64)>> = BTreeMap::new();
-        let known = done.clone();
-        self.remote.each(CHUNKS, filter, (doc! { "day": 1 }, None), |document| {
+        let mut here: BTreeMap<(MonitorId, String, i64), Vec<(i64, f64)>> = BTreeMap::new();
+        let mut done = BTreeSet::new();
+        self.link.remote.each(CHUNKS, filter, (doc! {}, None), |document| {
             let chunk = documents::read_chunk(document)?;
-            if known.contains(&chunk.day) {
+            let (monitor, day) = (chunk.monitor(), chunk.day);
+            if together.is_done(monitor, day) {
                 return Ok(());
             }
-            done.insert(chunk.day);
+            done.insert((monitor, day));
             let take = |labels: &str, times: &[i64], values: &[f64]| {
                 let fitting = times
                     .iter()
                     .zip(values)
                     .filter(|(time, value)| (start..end).contains(*time) && !value.is_nan());
-                here.entry((labels.to_owned(), chunk.day))
+                here.entry((monitor, labels.to_owned(), day))
                     .or_default()
                     .extend(fitting.map(|(time, value)| (*time, *value)));
             };
             // One that is damaged does not keep the others from being read.
-            if let Err(error) = chunk.samples(&plan.metric, take) {
+            if let Err(error) = chunk.samples(&self.plan.metric, take) {
                 tracing::error!("{error}; it is left out");
             }
             Ok(())
         })?;
-        for ((labels, day), samples) in here {
-            found.entry(labels).or_default().entry(day).or_default().push(Piece::Raw(samples));
+        for ((monitor, labels, day), samples) in here {
+            together.add(monitor, labels, day, Piece::Raw(samples));
         }
         // What we have not sent yet.
-        for day in
-            self.near.days()?.into_iter().filter(|day| (from..before).contains(day) && !known.contains(day))
-        {
-            self.near.samples(day, monitor, plan, found)?;
-            done.insert(day);
+        for day in self.own.iter().copied().filter(|day| range.contains(day)) {
+            for monitor in &monitors {
+                if !together.is_done(*monitor, day) {
+                    let found = together.found.entry(*monitor).or_default();
+                    self.near.samples(day, *monitor, self.plan, found)?;
+                    done.insert((*monitor, day));
+                }
+            }
         }
+        together.add_done(done);
         Ok(())
     }
 
     fn read_tier(
         &self,
         tier: Tier,
-        monitor: MonitorId,
-        plan: &QueryPlan,
-        (from, before): (i64, i64),
-        done: &mut BTreeSet<i64>,
-        found: &mut Found,
+        monitors: &[MonitorId],
+        together: &mut Together,
     ) -> Result<(), StoreError> {
-        if (from..before).all(|day| done.contains(&day)) {
+        let monitors = self.unfinished(monitors, &self.remote, together);
+        if monitors.is_empty() {
             return Ok(());
         }
-        let filter =
-            doc! { "monitor": monitor.to_string(), "metric": &plan.metric, "day": days(from, before) };
-        let known = done.clone();
-        self.remote.each(rollups(tier), filter, (doc! { "day": 1 }, None), |document| {
+        let filter = doc! {
+            "monitor": among(&monitors),
+            "metric": &self.plan.metric,
+            "day": days(self.remote.clone()),
+        };
+        let mut done = BTreeSet::new();
+        self.link.remote.each(rollups(tier), filter, (doc! {}, None), |document| {
+            let Some(monitor) = monitor_of(&document) else { return Ok(()) };
             let (day, series) = documents::read_rollups(document)?;
-            if known.contains(&day) {
+            if together.is_done(monitor, day) {
                 return Ok(());
             }
-            done.insert(day);
+            done.insert((monitor, day));
             for (labels, (buckets, sketches)) in series {
-                let days = found.entry(labels).or_default();
-                days.entry(day).or_default().push(Piece::Rolled(tier, buckets, sketches));
+                together.add(monitor, labels, day, Piece::Rolled(tier, buckets, sketches));
             }
             Ok(())
-        })
+        })?;
+        together.add_done(done);
+        Ok(())
     }
+}
 
-    /// Checks, newest first.
-    pub(super) fn results(&self, query: &ResultQuery) -> Result<Vec<StoredResult>, StoreError> {
-        let mut found = self.near.results(query)?;
-        let own_from = self.own_from()?;
-        let is_enough = |found: &Vec<StoredResult>| {
-            found.len() >= query.limit && found.last().is_some_and(|last| day_of(last.time) >= own_from)
-        };
-        if is_enough(&found) || day_of(query.from) >= own_from || !self.near.has_monitor(query.monitor) {
-            return Ok(found);
-        }
-        let last = day_of(query.to).saturating_add(1);
-        let filter = doc! {
-            "monitor": query.monitor.to_string(),
-            "day": days(day_of(query.from), own_from.min(last)),
-            "first": { "$lt": date(query.to.as_micros().saturating_add(999)) },
-            "last": { "$gte": date(query.from.as_micros()) },
-        };
-        let range = query.from.as_micros()..query.to.as_micros();
-        let mut gathering = Gathering::default();
-        let (mut day, mut gathered) = (i64::MAX, 0);
-        let newest_first = doc! { "day": -1, "last": -1 };
-        let collection = self.remote.collection(CHUNKS)?;
-        let mut cursor = self.remote.run(async { collection.find(filter).sort(newest_first).await })?;
-        while self.remote.run(cursor.advance())? {
-            let document = self.remote.run(async { cursor.deserialize_current() })?;
-            let chunk = documents::read_chunk(document)?;
-            // A whole day at a time: within one, probes are in any order.
-            if chunk.day != day && gathered >= query.limit {
-                break;
-            }
-            day = chunk.day;
-            match chunk.gather_results(range.clone(), query.failed, &mut gathering) {
-                Ok(count) => gathered += count,
-                Err(error) => tracing::error!("{error}; it is left out"),
-            }
-        }
-        for probe in gathering.probes() {
-            let columns = &probe.columns;
-            for index in 0..columns.len() {
-                let evidence = match columns.failures[index] {
-                    0 if query.failed => continue,
-                    0 => None,
-                    number => probe.evidence_of(number),
-                };
-                let status = columns.statuses[index];
-                found.push(StoredResult {
-                    time: Timestamp::from_micros(columns.times[index]),
-                    probe: probe.probe.clone(),
-                    status: Status::from_code(status & !DOWN).unwrap_or(Status::Unknown),
-                    down: status & DOWN != 0,
-                    duration_micros: u64::from(columns.durations[index]),
-                    failure: evidence.map(|one| (one.class.clone(), one.code.clone(), one.message.clone())),
-                    evidence: evidence
-                        .and_then(|one| one.body.as_ref())
-                        .and_then(|body| serde_json::from_str(body).ok()),
-                    location: probe.location.clone(),
-                    worker: probe.worker.clone(),
-                });
-            }
-        }
-        found.sort_by(|a, b| (b.time, &b.probe, &b.worker).cmp(&(a.time, &a.probe, &a.worker)));
-        found.dedup_by(|a, b| (a.time, &a.probe, &a.worker) == (b.time, &b.probe, &b.worker));
-        found.truncate(query.limit);
-        Ok(found)
-    }
+fn among(monitors: &[MonitorId]) -> Document {
+    doc! { "$in": monitors.iter().map(MonitorId::to_string).collect::<Vec<_>>() }
+}
 
-    /// When each probe of each monitor last ran.
-    pub(super) fn last_checks(&self) -> Result<HashMap<MonitorId, HashMap<String, Timestamp>>, StoreError> {
-        let mut found = self.near.last_checks()?;
-        let others_until = self.others_until.load(Ordering::Relaxed);
-        // Intervals end at a day, so that nothing older matters; and a start must not wait for a server that is away.
-        if others_until == i64::MIN || !self.state.is_connected() {
-            return Ok(found);
-        }
-        let recent =
-            doc! { "day": days(others_until - 1, others_until + 1), "spool": { "$ne": &self.spool } };
-        let group = doc! {
-            "_id": { "monitor": "$monitor", "probe": "$probe" },
-            "last": { "$max": "$last" },
-        };
-        let stages = vec![doc! { "$match": recent }, doc! { "$group": group }];
-        let theirs = self.remote.aggregate(CHUNKS, stages).unwrap_or_else(|error| {
-            // A check is then made a little early: that is no reason not to start.
-            tracing::warn!("when others have checked last is not known: {error}");
-            Vec::new()
-        });
-        for one in theirs {
-            let Ok(id) = one.get_document("_id") else { continue };
-            let monitor = id.get_str("monitor").ok().and_then(|id| id.parse::<MonitorId>().ok());
-            let (Some(monitor), Ok(probe), Ok(last)) =
-                (monitor, id.get_str("probe"), one.get_datetime("last"))
-            else {
-                continue;
-            };
-            let last = Timestamp::from_micros(micros(*last));
-            let known = found.entry(monitor).or_default().entry(probe.to_owned()).or_insert(last);
-            *known = (*known).max(last);
-        }
-        Ok(found)
-    }
+fn monitor_of(document: &Document) -> Option<MonitorId> {
+    document.get_str("monitor").ok()?.parse().ok()
 }

@@ -25,7 +25,7 @@ pub fn answer<E>(
     let mut size = 0;
     for monitor in &plan.monitors {
         for series in read(*monitor)? {
-            if !plan.matchers.iter().all(|matcher| matcher.fits(&series.labels)) {
+            if !plan.wants(&series.labels) {
                 continue;
             }
             let labels = match &plan.grouping {

@@ -9,7 +9,7 @@ mod plan;
 mod results;
 
 pub use fold::answer;
-pub(crate) use pieces::in_order;
+pub(crate) use pieces::{Found, series_of};
 pub use plan::{Aggregate, Answer, AnswerSeries, Grouping, Matcher, QueryPlan};
 pub use results::{ResultQuery, StoredResult};
 

@@ -2,12 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::Piece;
+use super::{Piece, SeriesPieces};
 use crate::rollup::{Bucket, Sketch, roll};
+
+/// What there is of a metric: by labels (a JSON array of pairs, as stored), and by day.
+pub(crate) type Found = BTreeMap<String, BTreeMap<i64, Vec<Piece>>>;
+
+/// The series of all that was found.
+pub(crate) fn series_of(found: Found) -> Vec<SeriesPieces> {
+    let each = found.into_iter().map(|(labels, days)| SeriesPieces {
+        labels: serde_json::from_str(&labels).unwrap_or_default(),
+        pieces: days.into_values().map(in_order).collect(),
+    });
+    each.collect()
+}
 
 /// One piece of all that there is of a day, in order of time. Samples stay samples; beside rollups they are rolled up, and
 /// all takes the width of the widest.
-pub(crate) fn in_order(pieces: Vec<Piece>) -> Piece {
+fn in_order(pieces: Vec<Piece>) -> Piece {
     let widest = pieces.iter().filter_map(|piece| match piece {
         Piece::Raw(_) => None,
         Piece::Rolled(tier, ..) => Some(*tier),
@@ -56,7 +68,7 @@ pub(crate) fn in_order(pieces: Vec<Piece>) -> Piece {
 }
 
 /// In order of time, each time once; of two samples with the same time the later one counts.
-pub(crate) fn once(mut samples: Vec<(i64, f64)>) -> Vec<(i64, f64)> {
+fn once(mut samples: Vec<(i64, f64)>) -> Vec<(i64, f64)> {
     samples.sort_by_key(|(time, _)| *time);
     samples.dedup_by(|later, kept| {
         let same = later.0 == kept.0;

@@ -184,6 +184,11 @@ impl QueryPlan {
         }
     }
 
+    /// Whether a series with these labels is asked for.
+    pub(crate) fn wants(&self, labels: &LabelPairs) -> bool {
+        self.matchers.iter().all(|matcher| matcher.fits(labels))
+    }
+
     /// The tiers to look in, the best first: the one that fits, coarser ones, and then finer ones.
     pub(crate) fn tiers(&self) -> Vec<Tier> {
         let best = match self.resolution() {

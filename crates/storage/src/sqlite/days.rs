@@ -18,9 +18,8 @@ use super::main_file::Keys;
 use super::open::{Access, open};
 use super::pool::Pool;
 use super::read::Reader;
-use super::rollup_file::Found;
 use crate::error::StoreError;
-use crate::query::{Answer, QueryPlan, SeriesPieces, answer};
+use crate::query::{Answer, QueryPlan, answer};
 use crate::retention::Retention;
 
 /// A day is closed this long after its end, when the last stragglers have come.
@@ -417,45 +416,12 @@ impl Days {
     }
 
     pub(super) fn answer(&self, plan: &QueryPlan) -> Result<Answer, StoreError> {
-        let reader = Reader::new(self)?;
-        answer(plan, |monitor| match self.key(monitor) {
-            Some(key) => reader.read(key, plan),
-            None => Ok(Vec::new()),
-        })
+        let reader = self.reader()?;
+        answer(plan, |monitor| reader.read(i64::MIN, monitor, plan))
     }
 
-    pub(super) fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
-        let Some(key) = self.key(monitor) else { return Ok(Vec::new()) };
-        let series = Reader::new(self)?.read(key, plan)?;
-        let fits = |one: &SeriesPieces| plan.matchers.iter().all(|matcher| matcher.fits(&one.labels));
-        Ok(series.into_iter().filter(fits).collect())
-    }
-
-    /// The series of a monitor from a day on.
-    pub(super) fn read_from(
-        &self,
-        first: i64,
-        monitor: MonitorId,
-        plan: &QueryPlan,
-    ) -> Result<Vec<SeriesPieces>, StoreError> {
-        match self.key(monitor) {
-            Some(key) => Reader::new(self)?.read_from(first, key, plan),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// The samples of a monitor on one day, whatever rollups there are.
-    pub(super) fn samples(
-        &self,
-        day: i64,
-        monitor: MonitorId,
-        plan: &QueryPlan,
-        found: &mut Found,
-    ) -> Result<(), StoreError> {
-        match self.key(monitor) {
-            Some(key) => Reader::new(self)?.read_day(day, key, plan, found),
-            None => Ok(()),
-        }
+    pub(super) fn reader(&self) -> Result<Reader<'_>, StoreError> {
+        Reader::new(self)
     }
 
     /// A damaged file, or one that has just been removed, does not keep the others from being read.

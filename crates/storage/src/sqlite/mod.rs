@@ -26,7 +26,7 @@ mod rice;
 mod rollup_chunk;
 mod rollup_file;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -35,7 +35,7 @@ use wise_core::{CheckRecord, MonitorDefinition, MonitorId, Timestamp, Transition
 
 use crate::error::StoreError;
 use crate::ports::{DefinitionStore, HistoryStore, LastState, MainRecord, StateChanges};
-use crate::query::{Answer, Piece, QueryPlan, ResultQuery, SeriesPieces, StoredResult};
+use crate::query::{Answer, QueryPlan, ResultQuery, SeriesPieces, StoredResult};
 use crate::retention::Retention;
 
 pub use backup::{Copied, Progress, backup, check_store, restore};
@@ -44,6 +44,7 @@ use days::Days;
 use export::Exporter;
 use folder_lock::FolderLock;
 use main_file::MainFile;
+pub(crate) use read::Reader;
 
 /// Name of the main file.
 const MAIN: &str = "wise.sqlite3";
@@ -164,25 +165,9 @@ impl SqliteStore {
         self.days.exporter()
     }
 
-    /// The series of a monitor from a day on.
-    pub(crate) fn read_from(
-        &self,
-        first: i64,
-        monitor: MonitorId,
-        plan: &QueryPlan,
-    ) -> Result<Vec<SeriesPieces>, StoreError> {
-        self.days.read_from(first, monitor, plan)
-    }
-
-    /// The samples of a monitor on one day.
-    pub(crate) fn samples(
-        &self,
-        day: i64,
-        monitor: MonitorId,
-        plan: &QueryPlan,
-        found: &mut BTreeMap<String, BTreeMap<i64, Vec<Piece>>>,
-    ) -> Result<(), StoreError> {
-        self.days.samples(day, monitor, plan, found)
+    /// Reads metrics of many monitors.
+    pub(crate) fn reader(&self) -> Result<Reader<'_>, StoreError> {
+        self.days.reader()
     }
 }
 
@@ -269,7 +254,8 @@ impl HistoryStore for SqliteStore {
     }
 
     fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
-        self.days.read(monitor, plan)
+        let series = self.days.reader()?.read(i64::MIN, monitor, plan)?;
+        Ok(series.into_iter().filter(|one| plan.wants(&one.labels)).collect())
     }
 
     fn refused_readings(&self) -> u64 {

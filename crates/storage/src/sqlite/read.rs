@@ -7,23 +7,24 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
+use wise_core::MonitorId;
 
 use super::days::Days;
 use super::files::{DayStates, RollupPath, State, day_file, day_of, days_in, is_complete, rollups_in};
 use super::open::{Access, open};
 use super::pool::Pooled;
 use super::rollup_chunk::Wanted;
-use super::rollup_file::{self, Found};
+use super::rollup_file;
 use crate::columns::chunk;
 use crate::error::StoreError;
-use crate::query::{Aggregate, Piece, QueryPlan, Resolution, SeriesPieces, in_order};
+use crate::query::{Aggregate, Found, Piece, QueryPlan, Resolution, SeriesPieces, series_of};
 use crate::rollup::Tier;
 
 /// A file that is renamed while it is looked for is found at the second try, or the third.
 pub(super) const TRIES: usize = 3;
 
 /// Reads for one query; files stay open as long as it lives.
-pub(super) struct Reader<'d> {
+pub(crate) struct Reader<'d> {
     days: &'d Days,
     files: BTreeMap<i64, DayStates>,
     rollups: Vec<RollupPath>,
@@ -85,18 +86,24 @@ impl<'d> Reader<'d> {
         (first <= last).then_some(first..=last)
     }
 
-    /// The series of a monitor that the plan asks for.
-    pub(super) fn read(&self, monitor: u32, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
-        self.read_from(i64::MIN, monitor, plan)
+    /// The days that there are samples of, counted from 1970, the oldest first.
+    pub(crate) fn sample_days(&self) -> impl DoubleEndedIterator<Item = i64> {
+        self.files.keys().copied()
     }
 
-    /// The same, from a day on.
-    pub(super) fn read_from(
+    /// Whether there is such a monitor.
+    pub(crate) fn has_monitor(&self, id: MonitorId) -> bool {
+        self.days.key(id).is_some()
+    }
+
+    /// The series of a monitor that the plan asks for, from a day on.
+    pub(crate) fn read(
         &self,
         first: i64,
-        monitor: u32,
+        monitor: MonitorId,
         plan: &QueryPlan,
     ) -> Result<Vec<SeriesPieces>, StoreError> {
+        let Some(monitor) = self.days.key(monitor) else { return Ok(Vec::new()) };
         let mut found = Found::new();
         let Some(range) = self.covered(plan) else { return Ok(Vec::new()) };
         let range = first.max(*range.start())..=*range.end();
@@ -123,13 +130,7 @@ impl<'d> Reader<'d> {
         for day in rolled.iter().filter(|day| self.files.contains_key(*day)) {
             self.read_day(*day, monitor, plan, &mut found)?;
         }
-        Ok(found
-            .into_iter()
-            .map(|(labels, days)| SeriesPieces {
-                labels: serde_json::from_str(&labels).unwrap_or_default(),
-                pieces: days.into_values().map(in_order).collect(),
-            })
-            .collect())
+        Ok(series_of(found))
     }
 
     /// Reads the days that a tier has; they are then missing no more.
@@ -174,8 +175,22 @@ impl<'d> Reader<'d> {
         Ok(())
     }
 
+    /// Reads the samples of a monitor on a day, whatever rollups there are.
+    pub(crate) fn samples(
+        &self,
+        day: i64,
+        monitor: MonitorId,
+        plan: &QueryPlan,
+        found: &mut Found,
+    ) -> Result<(), StoreError> {
+        match self.days.key(monitor) {
+            Some(key) => self.read_day(day, key, plan, found),
+            None => Ok(()),
+        }
+    }
+
     /// Reads the samples of a day from all of its files.
-    pub(super) fn read_day(
+    fn read_day(
         &self,
         day: i64,
         monitor: u32,

@@ -9,7 +9,7 @@ use wise_core::Timestamp;
 use super::open::{Access, migrate, open};
 use super::rollup_chunk::{RolledSeries, Wanted, decode, encode};
 use crate::error::StoreError;
-use crate::query::Piece;
+use crate::query::{Found, Piece};
 use crate::rollup::{DayRollup, MICROS_A_DAY, Sketch, Tier};
 
 /// Format 1.
@@ -278,9 +278,6 @@ fn put_source(
     }
     Ok(())
 }
-
-/// What a file has of a metric: by labels, and by day.
-pub(super) type Found = BTreeMap<String, BTreeMap<i64, Vec<Piece>>>;
 
 /// Reads a metric of a monitor from a file, and adds it to `found`.
 pub(super) fn read(

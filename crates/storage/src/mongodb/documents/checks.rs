@@ -228,6 +228,10 @@ pub(in crate::mongodb) fn read_chunk(document: Document) -> Result<ReadChunk, St
 }
 
 impl ReadChunk {
+    pub(in crate::mongodb) fn monitor(&self) -> MonitorId {
+        self.probe.monitor
+    }
+
     /// Adds its checks in a range of microseconds to those of other chunks.
     pub(in crate::mongodb) fn gather(
         &self,
