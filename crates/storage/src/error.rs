@@ -74,12 +74,23 @@ pub enum StoreError {
         /// What it says.
         reason: String,
     },
+    /// The server behind the store does not allow a command to the user of the URL.
+    #[error(
+        "MongoDB does not allow it to the user of storage.url: {reason}; give that user the role readWrite on the database"
+    )]
+    Forbidden {
+        /// What it says.
+        reason: String,
+    },
     /// The server behind the store does not take what it is given, now or ever.
     #[error("MongoDB does not take it: {reason}")]
     Refused {
         /// What it says.
         reason: String,
     },
+    /// A migration that must not be made as it was asked for.
+    #[error("{0}")]
+    Migration(String),
     /// The store was taken over.
     #[error("the store was taken over by {by}; this process writes nothing more")]
     Superseded {

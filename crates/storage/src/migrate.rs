@@ -186,7 +186,7 @@ pub(crate) fn migrate(
 }
 
 fn refused(reason: &str) -> StoreError {
-    StoreError::Server { reason: reason.to_owned() }
+    StoreError::Migration(reason.to_owned())
 }
 
 /// What changes whenever a server runs on a store.

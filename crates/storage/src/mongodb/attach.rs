@@ -58,7 +58,9 @@ impl Link {
                     return Ok(());
                 }
                 // With a copy of everything at hand, a login that is refused is no reason not to watch.
-                Err(error @ StoreError::Server { .. }) if self.near.meta(STORE)?.is_some() => {
+                Err(error @ (StoreError::Server { .. } | StoreError::Forbidden { .. }))
+                    if self.near.meta(STORE)?.is_some() =>
+                {
                     self.state.note(&Err(error));
                     return Ok(());
                 }

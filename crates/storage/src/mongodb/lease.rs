@@ -159,7 +159,10 @@ pub(super) fn ask(remote: &Remote, spool: &str, name: &str, stale: Option<i64>) 
     // What the last holder had begun is done before anybody reads. What cannot be done at all must not be tried for ever.
     match lease.complete(remote) {
         Err(
-            error @ (StoreError::Server { .. } | StoreError::Refused { .. } | StoreError::Superseded { .. }),
+            error @ (StoreError::Server { .. }
+            | StoreError::Forbidden { .. }
+            | StoreError::Refused { .. }
+            | StoreError::Superseded { .. }),
         ) => {
             tracing::error!("a part of the last commit cannot be carried out, and is left out: {error}");
             lease.clear(remote)?;
@@ -186,7 +189,11 @@ impl Lease {
     pub(super) fn renew(&mut self, remote: &Remote) -> Result<(), StoreError> {
         self.beat(remote)?;
         match self.complete(remote) {
-            Err(error @ (StoreError::Server { .. } | StoreError::Refused { .. })) => {
+            Err(
+                error @ (StoreError::Server { .. }
+                | StoreError::Forbidden { .. }
+                | StoreError::Refused { .. }),
+            ) => {
                 tracing::error!("a part of a commit cannot be carried out: {error}");
                 self.clear(remote)?;
                 // Others have been told that it was: what is there has to be looked at anew.
@@ -268,7 +275,11 @@ impl Lease {
                 tracing::warn!("a commit is carried out when MongoDB is there again: {reason}");
                 Ok(())
             }
-            Err(error @ (StoreError::Server { .. } | StoreError::Refused { .. })) => {
+            Err(
+                error @ (StoreError::Server { .. }
+                | StoreError::Forbidden { .. }
+                | StoreError::Refused { .. }),
+            ) => {
                 self.clear(remote)?;
                 Err(error)
             }

@@ -24,6 +24,10 @@ const COMMAND_WRITES: usize = 250;
 const POOL: u32 = 8;
 /// The server's code for a key that is taken.
 const DUPLICATE_KEY: i32 = 11_000;
+/// A user may not do this.
+const UNAUTHORIZED: i32 = 13;
+/// User or password are wrong.
+const AUTHENTICATION_FAILED: i32 = 18;
 /// Not primary, stepped down, shutting down, timed out: the codes that drivers take for a reason to try again.
 const TRY_AGAIN: [i32; 13] = [6, 7, 50, 64, 89, 91, 189, 262, 9001, 10_107, 11_600, 11_602, 13_435];
 /// What is wrong with a document, and stays so: bad or unknown values, failed validation, too large, a key that is taken.
@@ -137,7 +141,10 @@ impl Remote {
             return Ok(known);
         }
         let made = self.run(async {
-            let mut options = ClientOptions::parse(&self.url).await?;
+            let mut options = match ClientOptions::parse(&self.url).await {
+                Ok(options) => options,
+                Err(error) => return self.explain_url(error).map(Err),
+            };
             options.app_name.get_or_insert_with(|| "wise-monitoring".to_owned());
             options.max_pool_size.get_or_insert(POOL);
             options.connect_timeout = Some(self.patience / 2);
@@ -148,21 +155,25 @@ impl Remote {
             concern.w_timeout = Some(self.patience / 2);
             options.write_concern = Some(concern);
             let name = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
-            Ok(Client::with_options(options)?.database(&name))
-        });
-        let made = made.map_err(|error| match error {
-            // The driver may quote what it was given.
-            StoreError::Server { reason } if self.url.contains('@') && !reason.contains("TLS") => {
-                StoreError::Server {
-                    reason: "storage.url is no MongoDB URL that can be used: write mongodb://USER:PASSWORD@HOST:PORT/DATABASE, \
-                             with the signs :/?#[]@% of name and password as %XX"
-                        .to_owned(),
-                }
-            }
-            other => other,
-        })?;
+            Ok(Ok(Client::with_options(options)?.database(&name)))
+        })??;
         *self.database.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
         Ok(made)
+    }
+
+    /// A URL that cannot be used, without what is secret in it: the driver may quote what it was given.
+    fn explain_url(&self, error: Error) -> Result<StoreError, Error> {
+        match &*error.kind {
+            ErrorKind::InvalidArgument { .. } if self.url.contains('@') => Ok(StoreError::Server {
+                reason: "storage.url is no MongoDB URL that can be used: write mongodb://USER:PASSWORD@HOST:PORT/DATABASE, \
+                         with the signs :/?#[]@% of name and password as %XX"
+                    .to_owned(),
+            }),
+            ErrorKind::InvalidArgument { message, .. } => {
+                Ok(StoreError::Server { reason: format!("storage.url cannot be used: {message}") })
+            }
+            _ => Err(error),
+        }
     }
 
     pub(super) fn collection(&self, name: &str) -> Result<Collection<Document>, StoreError> {
@@ -358,8 +369,8 @@ fn refused_of(answer: &Document) -> Result<Vec<Refused>, StoreError> {
         Refused {
             index: error.get("index").and_then(number).and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
             code: error.get_i32("code").unwrap_or(0),
-            // What a name says must not be taken for the name of an index.
-            is_about_id: keys.map_or(message.contains("index: _id_"), |keys| keys.contains_key("_id")),
+            // Not from the message: there a name of a monitor may say whatever it likes.
+            is_about_id: keys.is_ok_and(|keys| keys.contains_key("_id")),
             message: message.to_owned(),
         }
     });
@@ -413,12 +424,11 @@ fn explain(error: &Error) -> StoreError {
         ErrorKind::Write(mongodb::error::WriteFailure::WriteConcernError(error)) => {
             away(error.message.clone())
         }
-        ErrorKind::Authentication { .. } => StoreError::Server {
-            reason: "it refuses the login: check user, password and authSource of storage.url".to_owned(),
-        },
-        ErrorKind::Command(command) if command.code == 18 || command.code == 13 => StoreError::Server {
-            reason: format!("it refuses the login or the right to do this ({})", command.code_name),
-        },
+        ErrorKind::Authentication { .. } => refused_login(),
+        ErrorKind::Command(command) if command.code == AUTHENTICATION_FAILED => refused_login(),
+        ErrorKind::Command(command) if command.code == UNAUTHORIZED => {
+            StoreError::Forbidden { reason: command.message.clone() }
+        }
         ErrorKind::Command(command) if TRY_AGAIN.contains(&command.code) => away(command.message.clone()),
         ErrorKind::Command(command) if FINAL.contains(&command.code) => {
             StoreError::Refused { reason: command.message.clone() }
@@ -428,5 +438,11 @@ fn explain(error: &Error) -> StoreError {
             StoreError::Server { reason: format!("TLS: {message}") }
         }
         other => StoreError::Server { reason: other.to_string() },
+    }
+}
+
+fn refused_login() -> StoreError {
+    StoreError::Server {
+        reason: "it refuses the login: check user, password and authSource of storage.url".to_owned(),
     }
 }

@@ -367,7 +367,7 @@ pub(super) fn prepare(remote: &Remote, retention: &Retention) -> Result<(), Stor
 /// Without the right to change a collection it stays as it is: that is no reason not to start.
 fn permitted(outcome: Result<Document, StoreError>) -> Result<(), StoreError> {
     match outcome {
-        Err(StoreError::Server { reason }) if reason.contains("right") => {
+        Err(StoreError::Forbidden { reason }) => {
             tracing::warn!(
                 "a collection could not be brought in line, and stays as it is: {reason}; the role dbAdmin may"
             );
