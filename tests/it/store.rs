@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use wise_e2e::{Builder, Mongo, Nginx, Server, binary, until};
+use wise_e2e::{Builder, Mongo, Nginx, Server, binary, free_port, request, until};
 
 /// A store of its own for a test.
 struct Bed {
@@ -41,7 +41,14 @@ impl Bed {
     }
 
     fn behind(&self, command: Command) -> Server {
-        Builder::with(command, self.folder.path()).env("WISE_STORAGE__URL", &self.url()).start()
+        self.builder(command, free_port()).start()
+    }
+
+    /// On a port of its own, which it has again when it begins anew.
+    fn builder(&self, command: Command, port: u16) -> Builder {
+        let listen = format!("127.0.0.1:{port}");
+        let builder = Builder::with(command, self.folder.path()).env("WISE_SERVER__LISTEN", &listen);
+        builder.env("WISE_STORAGE__URL", &self.url())
     }
 
     /// Starts a server that is expected to end by itself, and answers what it said.
@@ -91,17 +98,55 @@ fn a_full_disk_loses_no_definition_and_changes_no_status() {
         assert!(matches!(refused.status, 201 | 503), "{}", refused.body);
         assert!(server.log().contains("the disk is full"), "{}", server.log());
         std::fs::remove_file(&ballast).unwrap();
-        if refused.status == 503 && bed.mongo.is_some() {
-            // MongoDB may have it by then, and the spool not: the process begins anew, with what MongoDB has.
-            return;
+        // MongoDB may have the definition by then, and the spool not: the process begins anew, with what MongoDB has.
+        let begins_anew = refused.status == 503 && bed.mongo.is_some();
+        if !begins_anew {
+            assert_eq!(server.get(&format!("/api/v1/monitors/{id}"))["status"], "healthy");
         }
-        assert_eq!(server.get(&format!("/api/v1/monitors/{id}"))["status"], "healthy");
-        until("it recovers by itself", || {
-            let health = server.call("GET", "/health", None);
-            if health.status == 200 { Ok(()) } else { Err(health.body) }
+        until("it recovers by itself", || match request(server.port, "GET", "/health", &[], b"") {
+            Ok(health) if health.status == 200 => Ok(()),
+            Ok(health) => Err(health.body),
+            Err(error) => Err(format!("{error}: {}", server.log())),
         });
+        server.wait_for_status(&id, "healthy");
+        let changes = server.get(&format!("/api/v1/monitors/{id}/transitions?limit=100"));
+        assert!(
+            !changes.to_string().contains("\"to\":\"unhealthy\""),
+            "our own trouble is not the target's: {changes}"
+        );
         let names = server.get("/api/v1/monitors").to_string();
         assert!(names.contains("shop") && (refused.status != 201 || names.contains("late")), "{names}");
+    }
+}
+
+#[test]
+fn a_start_on_a_full_disk_waits_for_space() {
+    for bed in Bed::all() {
+        let (folder, data) = (bed.folder.path(), bed.data());
+        std::fs::create_dir_all(folder.join(data)).unwrap();
+        // A disk of its own, which something else has filled.
+        let script = format!(
+            "mount -t tmpfs -o size=4m none {data} && (cat /dev/zero > {data}/ballast || true) && exec {}",
+            binary().display()
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script]);
+        let port = free_port();
+        let server = Server { child: bed.builder(command, port).spawn(), port, folder: folder.to_owned() };
+        until("it says what it waits for", || {
+            let log = server.log();
+            if log.contains("nothing is watched until then") { Ok(()) } else { Err(log) }
+        });
+        assert!(server.log().contains("the disk is full"), "{}", server.log());
+        assert!(request(port, "GET", "/health", &[], b"").is_err(), "nobody is told that it runs");
+        let ballast = format!("/proc/{}/root{}/{data}/ballast", server.child.id(), folder.display());
+        std::fs::remove_file(ballast).unwrap();
+        until("it starts", || match request(port, "GET", "/health/ready", &[], b"") {
+            Ok(health) if health.status == 200 => Ok(()),
+            other => Err(format!("{other:?}: {}", server.log())),
+        });
+        assert_eq!(server.get("/api/v1/monitors")["items"][0]["name"], "wise-monitoring");
+        assert_eq!(server.stop(), Some(0));
     }
 }
 

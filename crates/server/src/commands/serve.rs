@@ -13,8 +13,8 @@ use anyhow::Context;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use wise_catalog::{Catalog, CatalogError, FIRST_START, read_folder};
-use wise_storage::MongoStore;
 use wise_storage::ports::Store;
+use wise_storage::{MongoStore, StoreError};
 
 use crate::cli::Sources;
 use crate::compose::{Running, compose};
@@ -22,6 +22,9 @@ use crate::environment::Environment;
 use crate::logging;
 use crate::settings::Settings;
 
+/// A full disk is looked at again after this, and told of every so many times.
+const AGAIN: Duration = Duration::from_secs(1);
+const TOLD_EVERY: u32 = 60;
 /// Answers in progress may take this long when the server stops.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -33,16 +36,26 @@ pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Resul
     }
     // The addresses first: a start that fails for a port must leave no trace in the store.
     let mut listeners = Some(listen(&loaded.settings)?);
-    let mut told = None;
-    let running = compose(&loaded.settings, environment, &mut |holder| {
-        // Whoever waits does not answer: a load balancer must not send anybody here.
-        listeners = None;
-        if told.as_deref() != Some(holder) {
-            tracing::info!("{holder} has the store; waiting until it stops or shows no sign of life");
-            told = Some(holder.to_owned());
+    let (mut told, mut full) = (None, Patience::default());
+    let running = loop {
+        let composed = compose(&loaded.settings, environment, &mut |holder| {
+            // Whoever waits does not answer: a load balancer must not send anybody here.
+            listeners = None;
+            if told.as_deref() != Some(holder) {
+                tracing::info!("{holder} has the store; waiting until it stops or shows no sign of life");
+                told = Some(holder.to_owned());
+            }
+            true
+        });
+        match composed {
+            // Whoever frees space at night must not have to think of starting this too.
+            Err(error) if is_full(&error) => {
+                listeners = None;
+                full.wait(&error);
+            }
+            other => break other?,
         }
-        true
-    })?;
+    };
     let listeners = match listeners {
         Some(listeners) => listeners,
         None => listen(&loaded.settings)?,
@@ -58,6 +71,26 @@ pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Resul
     match end {
         End::Stopped => Ok(ExitCode::SUCCESS),
         End::Superseded => Err(begin_anew()),
+    }
+}
+
+fn is_full(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref(), Some(StoreError::DiskFull { .. })))
+}
+
+/// Waits for what somebody else has to do, and says so now and then.
+#[derive(Default)]
+struct Patience {
+    rounds: u32,
+}
+
+impl Patience {
+    fn wait(&mut self, error: &anyhow::Error) {
+        if self.rounds.is_multiple_of(TOLD_EVERY) {
+            tracing::error!("{error:#}; nothing is watched until then");
+        }
+        self.rounds = self.rounds.wrapping_add(1);
+        std::thread::park_timeout(AGAIN);
     }
 }
 
@@ -176,9 +209,15 @@ async fn serve(
     tasks.abort_all();
     handle.stop(false).await;
     server.await.context("the HTTP server failed")??;
-    match state.trouble() {
-        None => tracing::info!("stopped; everything is stored"),
-        Some(trouble) => anyhow::bail!("stopped, and the last results could not be stored: {trouble}"),
+    match (state.trouble(), &end) {
+        (None, _) => tracing::info!("stopped; everything is stored"),
+        (Some(trouble), End::Stopped) => {
+            anyhow::bail!("stopped, and the last results could not be stored: {trouble}")
+        }
+        // That is no reason not to go on watching.
+        (Some(trouble), End::Superseded) => {
+            tracing::error!("the last results could not be stored: {trouble}");
+        }
     }
     Ok(end)
 }

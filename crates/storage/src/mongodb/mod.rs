@@ -187,6 +187,7 @@ impl MongoStore {
     ) -> Result<(), StoreError> {
         let mut right = self.link.right();
         self.near().would_store(definition, expected)?;
+        self.link.make_room()?;
         let sent = self.link.commit(&mut right, None, |lease| {
             Ok(vec![Operation::Monitor(documents::monitor(definition, lease.changes + 1)?)])
         });
@@ -225,6 +226,7 @@ impl DefinitionStore for MongoStore {
     fn delete_monitor(&self, id: MonitorId) -> Result<(), StoreError> {
         let mut right = self.link.right();
         let definition = self.near().monitor(id)?.ok_or(StoreError::NotFound)?;
+        self.link.make_room()?;
         let sent = self.link.commit(&mut right, None, |lease| {
             let tombstone = documents::tombstone(id, lease.changes + 1);
             Ok(vec![Operation::Monitor(tombstone), Operation::Forget(id.to_string())])
