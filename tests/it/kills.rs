@@ -18,39 +18,42 @@ fn rounds() -> u64 {
 /// What the API has acknowledged: name to version, or that it is gone.
 type Acknowledged = Arc<Mutex<BTreeMap<String, Option<u64>>>>;
 
-/// Creates, changes and deletes monitors until it is told to stop or the server is gone.
-fn write_on(port: u16, url: &str, round: u64, done: &Acknowledged, stop: &AtomicBool) {
-    let call = |method: &str, path: &str, body: Option<&Value>| {
+/// Creates, changes and deletes monitors until it is told to stop or the server is gone; answers how often it was told
+/// that this is done.
+fn write_on(port: u16, url: &str, round: u64, done: &Acknowledged, stop: &AtomicBool) -> usize {
+    let mut count = 0;
+    let mut call = |method: &str, path: &str, body: Option<&Value>| {
         let text = body.map(Value::to_string).unwrap_or_default();
-        wise_e2e::request(port, method, path, &["Content-Type: application/json"], text.as_bytes()).ok()
+        let headers = ["Content-Type: application/json"];
+        let answer = wise_e2e::request(port, method, path, &headers, text.as_bytes()).ok()?;
+        // One that is alive and refuses would leave nothing to be lost.
+        assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+        count += 1;
+        Some(answer)
     };
     for number in 0.. {
         if stop.load(Ordering::Relaxed) {
-            return;
+            break;
         }
         let name = format!("round {round} number {number}");
         let mut body = json!({"name": name, "kind": "website", "interval": "1s", "settings": {"url": url}});
-        let Some(made) = call("POST", "/api/v1/monitors", Some(&body)).filter(|answer| answer.status == 201)
-        else {
-            return;
-        };
+        let Some(made) = call("POST", "/api/v1/monitors", Some(&body)) else { break };
         done.lock().unwrap().insert(name.clone(), made.json()["version"].as_u64());
         let path = format!("/api/v1/monitors/{}", made.json()["id"].as_str().unwrap());
         if number % 3 == 1 {
             body["interval"] = json!("2s");
-            let Some(changed) = call("PUT", &path, Some(&body)).filter(|answer| answer.status == 200) else {
-                return;
-            };
+            let Some(changed) = call("PUT", &path, Some(&body)) else { break };
             done.lock().unwrap().insert(name, changed.json()["version"].as_u64());
         } else if number % 3 == 2 {
-            if call("DELETE", &path, None).is_none_or(|answer| answer.status != 204) {
+            if call("DELETE", &path, None).is_none() {
                 // Whether it is gone is not known.
                 done.lock().unwrap().remove(&name);
-                return;
+                break;
             }
             done.lock().unwrap().insert(name, None);
         }
     }
+    count
 }
 
 #[expect(clippy::disallowed_methods, reason = "nothing is awaited: the moment of the kill is left to chance")]
@@ -103,6 +106,7 @@ fn kill_again_and_again(start: &dyn Fn() -> Builder) -> Server {
     );
     server.wait_for_status(&watched, "healthy");
     let seed = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+    let mut written = 0;
     for round in 0..rounds() {
         let stop = Arc::new(AtomicBool::new(false));
         let writer = {
@@ -116,7 +120,7 @@ fn kill_again_and_again(start: &dyn Fn() -> Builder) -> Server {
         let last = server.get(&format!("/api/v1/monitors/{watched}/transitions?limit=1"))["items"][0].clone();
         server.kill();
         stop.store(true, Ordering::Relaxed);
-        writer.join().unwrap();
+        written += writer.join().unwrap();
 
         server = start().start();
         assert!(!server.log().contains("damaged"), "seed {seed}, round {round}: {}", server.log());
@@ -156,5 +160,6 @@ fn kill_again_and_again(start: &dyn Fn() -> Builder) -> Server {
         }
         acknowledged.lock().unwrap().clear();
     }
+    assert!(written > rounds() as usize, "{written} writes were acknowledged in all");
     server
 }
