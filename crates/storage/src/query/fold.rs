@@ -90,6 +90,10 @@ enum Values {
 }
 
 impl Values {
+    fn of(all: Vec<f64>) -> Self {
+        if all.len() <= MANY { Self::All(all) } else { Self::Sketch(Self::All(all).into_sketch()) }
+    }
+
     fn add(&mut self, value: f64) {
         match self {
             Self::All(values) if values.len() < MANY => values.push(value),
@@ -165,12 +169,27 @@ fn points_of(plan: &QueryPlan, step: i64, pieces: Vec<Piece>) -> Vec<Point> {
     for piece in pieces {
         match piece {
             Piece::Raw(samples) => {
-                for (time, value) in samples {
-                    if (from..to).contains(&time) && !value.is_nan() {
-                        let values = place(&mut points, step, Bucket::new(time, value), 0);
-                        if wants_values {
-                            values.add(value);
+                let wanted = |(time, value): &&(i64, f64)| (from..to).contains(time) && !value.is_nan();
+                let mut samples = samples.iter().filter(wanted).peekable();
+                while let Some((time, value)) = samples.next() {
+                    let end = (time.div_euclid(step) + 1) * step;
+                    let mut bucket = Bucket::new(*time, *value);
+                    let mut last = *time;
+                    if wants_values {
+                        // A quantile needs the values alone.
+                        let mut all = vec![*value];
+                        while let Some((time, value)) = samples.next_if(|(time, _)| *time < end) {
+                            all.push(*value);
+                            last = *time;
                         }
+                        bucket.count = all.len() as u64;
+                        place(&mut points, step, bucket, last - time).merge(Values::of(all));
+                    } else {
+                        while let Some((time, value)) = samples.next_if(|(time, _)| *time < end) {
+                            bucket.merge(&Bucket::new(*time, *value));
+                            last = *time;
+                        }
+                        place(&mut points, step, bucket, last - time);
                     }
                 }
             }

@@ -25,11 +25,15 @@ fn in_order(pieces: Vec<Piece>) -> Piece {
         Piece::Rolled(tier, ..) => Some(*tier),
     });
     let Some(tier) = widest.max() else {
-        let samples = pieces.into_iter().flat_map(|piece| match piece {
-            Piece::Raw(samples) => samples,
-            Piece::Rolled(..) => Vec::new(),
+        let samples = pieces.into_iter().filter_map(|piece| match piece {
+            Piece::Raw(samples) => Some(samples),
+            Piece::Rolled(..) => None,
         });
-        return Piece::Raw(once(samples.collect()));
+        let all = samples.reduce(|mut all, mut samples| {
+            all.append(&mut samples);
+            all
+        });
+        return Piece::Raw(once(all.unwrap_or_default()));
     };
     if pieces.len() == 1 {
         return pieces.into_iter().next().unwrap_or(Piece::Raw(Vec::new()));
@@ -69,6 +73,9 @@ fn in_order(pieces: Vec<Piece>) -> Piece {
 
 /// In order of time, each time once; of two samples with the same time the later one counts.
 fn once(mut samples: Vec<(i64, f64)>) -> Vec<(i64, f64)> {
+    if samples.is_sorted_by(|one, next| one.0 < next.0) {
+        return samples;
+    }
     samples.sort_by_key(|(time, _)| *time);
     samples.dedup_by(|later, kept| {
         let same = later.0 == kept.0;

@@ -72,7 +72,7 @@ impl Job<'_> {
     }
 
     fn write(&self, scratch: &Path, is_known: impl Fn(u32) -> bool) -> Result<bool, StoreError> {
-        let mut output = DayWriter::create(scratch)?;
+        let mut output = DayWriter::create(scratch, self.bytes_a_series()?)?;
         let mut inputs = Vec::with_capacity(self.sources.len());
         for path in self.sources {
             inputs.push(Input::take_up(path, path == self.target, &mut output)?);
@@ -146,6 +146,27 @@ impl Job<'_> {
             }
         }
         Ok(true)
+    }
+}
+
+impl Job<'_> {
+    /// Bytes that there are of a series of checks, on average.
+    fn bytes_a_series(&self) -> Result<u64, StoreError> {
+        let (mut bytes, mut series) = (0_u64, 0_u64);
+        for path in self.sources {
+            let (here, count): (i64, i64) = open(path, Access::Read)?
+                .query_row(
+                    "SELECT coalesce(sum(bytes), 0), count(*) FROM
+                     (SELECT sum(length(data)) AS bytes FROM chunk GROUP BY monitor, probe, origin)",
+                    [],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .map_err(|error| StoreError::sqlite(path, &error))?;
+            bytes += here.unsigned_abs();
+            // Most are in every source: what there are most of is how many there are.
+            series = series.max(count.unsigned_abs());
+        }
+        Ok(bytes / series.max(1))
     }
 }
 

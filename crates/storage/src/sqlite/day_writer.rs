@@ -12,8 +12,8 @@ use crate::columns::chunk::{self, Effort};
 use crate::columns::{Columns, Evidence, SeriesName};
 use crate::error::StoreError;
 
-/// Small pages waste less behind each chunk.
-const PAGE: u32 = 512;
+/// Pages of a file: the smaller, the less is wasted behind each chunk; the larger, the fewer reads a chunk takes.
+const PAGES: std::ops::RangeInclusive<u32> = 512..=4096;
 
 /// A file that nobody reads yet.
 #[derive(Debug)]
@@ -27,9 +27,9 @@ pub(super) struct DayWriter {
 }
 
 impl DayWriter {
-    /// Makes the file.
-    pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
-        let mut connection = open(path, Access::Scratch { page: PAGE })?;
+    /// Makes the file, for chunks of that many bytes on average.
+    pub(super) fn create(path: &Path, chunk: u64) -> Result<Self, StoreError> {
+        let mut connection = open(path, Access::Scratch { page: page_for(chunk) })?;
         migrate(&mut connection, path, STEPS)?;
         connection.execute_batch("BEGIN").map_err(|error| StoreError::sqlite(path, &error))?;
         Ok(Self {
@@ -136,5 +136,22 @@ impl DayWriter {
         self.connection.close().map_err(|(_, error)| StoreError::sqlite(&path, &error))?;
         let file = std::fs::File::open(&path).map_err(|error| StoreError::io(&path, &error))?;
         file.sync_all().map_err(|error| StoreError::io(&path, &error))
+    }
+}
+
+/// The size of a page, a power of two: half a page is wasted on average, a sixteenth of a chunk at most.
+fn page_for(chunk: u64) -> u32 {
+    let eighth = u32::try_from(chunk / 8).unwrap_or(u32::MAX).clamp(*PAGES.start(), *PAGES.end());
+    1 << eighth.ilog2()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_fit_the_chunks() {
+        let pages = [0, 4_300, 8_191, 8_192, 17_000, 33_000, u64::MAX].map(page_for);
+        assert_eq!(pages, [512, 512, 512, 1024, 2048, 4096, 4096]);
     }
 }

@@ -176,7 +176,8 @@ impl Days {
         let path = day_file(&self.folder, day, State::Closed);
         let scratch = path.with_extension("tmp");
         compact::remove(&scratch)?;
-        let mut file = DayWriter::create(&scratch)?;
+        // It is read once.
+        let mut file = DayWriter::create(&scratch, 0)?;
         let mut evidence = 0;
         while let Some(probes) = next()? {
             for probe in probes {
