@@ -1,7 +1,6 @@
 //! The definitions in force.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use serde_json::Value;
 use wise_core::{
@@ -13,6 +12,7 @@ use wise_orchestrator::{CheckOutcome, MonitorRun, Orchestrator, Restored, StartM
 use wise_storage::ports::Store;
 use wise_storage::{Overview, Recorder, Sealer, StoreError};
 
+use crate::entries::Entries;
 use crate::error::CatalogError;
 use crate::sky::{self, Sky};
 
@@ -55,12 +55,12 @@ pub struct Catalog {
     /// One change at a time: names, circles and versions are checked against what is in force.
     writes: Mutex<()>,
     sky: Mutex<Sky>,
-    entries: RwLock<BTreeMap<MonitorId, CatalogEntry>>,
+    entries: RwLock<Entries>,
 }
 
 impl std::fmt::Debug for Catalog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Catalog").field("monitors", &self.entries().len()).finish_non_exhaustive()
+        f.debug_struct("Catalog").field("monitors", &self.entries().all().len()).finish_non_exhaustive()
     }
 }
 
@@ -77,7 +77,7 @@ impl Catalog {
         &self.parts.registry
     }
 
-    fn entries(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<MonitorId, CatalogEntry>> {
+    pub(crate) fn entries(&self) -> RwLockReadGuard<'_, Entries> {
         self.entries.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -87,12 +87,12 @@ impl Catalog {
 
     /// Every definition, by id.
     pub fn list(&self) -> Vec<CatalogEntry> {
-        self.entries().values().cloned().collect()
+        self.entries().all().cloned().collect()
     }
 
     /// One definition.
     pub fn get(&self, id: MonitorId) -> Option<CatalogEntry> {
-        self.entries().get(&id).cloned()
+        self.entries().get(id).cloned()
     }
 
     /// The settings as they may be shown.
@@ -107,12 +107,12 @@ impl Catalog {
         let mut seen = std::collections::BTreeSet::from([id]);
         let mut stack = vec![id];
         while let Some(at) = stack.pop() {
-            let Some(entry) = entries.get(&at) else { continue };
+            let Some(entry) = entries.get(at) else { continue };
             for next in entry.definition.spec.depends_on.iter().filter_map(|id| id.parse::<MonitorId>().ok())
             {
                 if seen.insert(next) {
                     if self.parts.overview.item(next).is_some_and(|item| item.down) {
-                        found.extend(entries.get(&next).map(|entry| entry.definition.spec.name.clone()));
+                        found.extend(entries.get(next).map(|entry| entry.definition.spec.name.clone()));
                     }
                     stack.push(next);
                 }
@@ -243,7 +243,7 @@ impl Catalog {
         let text = id.to_string();
         let dependents: Vec<String> = self
             .entries()
-            .values()
+            .all()
             .filter(|entry| entry.definition.spec.depends_on.contains(&text))
             .map(|entry| entry.definition.spec.name.clone())
             .collect();
@@ -263,7 +263,7 @@ impl Catalog {
         }
         self.free_place(&entry.definition);
         self.parts.overview.remove(id);
-        self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(id);
         Ok(())
     }
 
@@ -303,9 +303,9 @@ impl Catalog {
 
     fn take_place(&self, definition: &MonitorDefinition) -> u32 {
         let mut sky = self.sky();
-        let before = sky.groups().to_vec();
+        let before = sky.version();
         let slot = sky.take(sky::group_of(definition), definition.slot);
-        if sky.groups() != before {
+        if sky.version() != before {
             let (text, groups) = (sky.to_text(), sky.groups().into());
             drop(sky);
             self.parts.overview.set_groups(groups);
@@ -340,9 +340,8 @@ impl Catalog {
     /// # Errors
     /// What is wrong with the definition.
     pub async fn try_out(&self, body: Value) -> Result<Option<CheckOutcome>, CatalogError> {
-        let name = body.get("name").and_then(Value::as_str).map(str::to_owned);
-        let stored =
-            self.entries().values().find(|entry| Some(&entry.definition.spec.name) == name.as_ref()).cloned();
+        let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
+        let stored = self.entries().named(name).cloned();
         let spec = self.parse(body, stored.as_ref().map(|entry| &*entry.definition))?;
         let plugin = self.plugin(&spec)?;
         validate_spec(&spec, plugin)?;
@@ -414,24 +413,13 @@ impl Catalog {
         {
             errors.0.extend(wrong.0.iter().cloned());
         }
-        let others: BTreeMap<MonitorId, (String, Vec<MonitorId>)> = self
-            .entries()
-            .iter()
-            .filter(|(other, _)| **other != id)
-            .map(|(other, entry)| {
-                let spec = &entry.definition.spec;
-                (
-                    *other,
-                    (spec.name.clone(), spec.depends_on.iter().filter_map(|id| id.parse().ok()).collect()),
-                )
-            })
-            .collect();
-        match validate_dependencies(id, spec, &others) {
+        let entries = self.entries();
+        match validate_dependencies(id, spec, &*entries) {
             Ok(ids) => spec.depends_on = ids.iter().map(ToString::to_string).collect(),
             Err(wrong) => errors.0.extend(wrong.0),
         }
         errors.into_result()?;
-        if others.values().any(|(name, _)| *name == spec.name) {
+        if entries.named(&spec.name).is_some_and(|other| other.definition.id != id) {
             return Err(CatalogError::NameTaken(spec.name.clone()));
         }
         Ok((plugin, built?))
@@ -466,7 +454,7 @@ impl Catalog {
             definition.spec.schedules(plugin).first().map_or_else(Default::default, |first| first.interval);
         let group = self.group_number(&definition);
         self.parts.overview.define(&definition, interval, plugin.headline, group);
-        self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(definition.id, entry.clone());
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).put(entry.clone());
         self.parts.orchestrator.upsert(MonitorRun { definition, plugin, monitor, restored, start });
         entry
     }

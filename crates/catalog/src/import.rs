@@ -124,8 +124,6 @@ impl Catalog {
         conflict: Conflict,
         done: &mut Imported,
     ) -> Result<Vec<Ready>, CatalogError> {
-        let known: BTreeMap<String, CatalogEntry> =
-            self.list().into_iter().map(|entry| (entry.definition.spec.name.clone(), entry)).collect();
         let name_of = |value: &Value| value.get("name").and_then(Value::as_str).map(str::to_owned);
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
         let mut errors = Vec::new();
@@ -139,7 +137,8 @@ impl Catalog {
         }
         let mut ready = Vec::new();
         for (number, body) in all.iter().enumerate() {
-            let old = name_of(body).and_then(|name| known.get(&name));
+            let old = name_of(body).and_then(|name| self.entries().named(&name).cloned());
+            let old = old.as_ref();
             let examined = self.examine_one(body, old, &names).and_then(|spec| {
                 let Some(old) = old else { return Ok(Some((MonitorId::generate(), spec))) };
                 if self.resolved(&spec) == old.definition.spec {
@@ -214,9 +213,9 @@ impl Catalog {
     /// With the ids of its dependencies, as far as they are known.
     fn resolved(&self, spec: &MonitorSpec) -> MonitorSpec {
         let mut spec = spec.clone();
-        let all = self.list();
+        let entries = self.entries();
         for wanted in &mut spec.depends_on {
-            if let Some(found) = all.iter().find(|entry| entry.definition.spec.name == *wanted) {
+            if let Some(found) = entries.named(wanted) {
                 *wanted = found.definition.id.to_string();
             }
         }

@@ -4,6 +4,7 @@
 //! store does; callers on an async runtime move them to a blocking thread. The checks made by hand are async.
 
 mod catalog;
+mod entries;
 mod error;
 mod export;
 mod files;

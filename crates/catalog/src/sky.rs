@@ -33,10 +33,39 @@ pub(crate) fn group_of(definition: &MonitorDefinition) -> &str {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sky {
     groups: Vec<Group>,
-    taken: Vec<BTreeSet<u32>>,
+    taken: Vec<Taken>,
     slots: BTreeMap<String, u32>,
     /// Where the last new group found its place: nothing nearer to the middle was free.
     last_place: u32,
+    version: u64,
+}
+
+/// The places of a group that are taken.
+#[derive(Clone, Debug, Default)]
+struct Taken {
+    slots: BTreeSet<u32>,
+    /// No place before this one is free.
+    free_from: u32,
+}
+
+impl Taken {
+    /// Takes `wanted` if it is free, or the first that is.
+    fn take(&mut self, wanted: Option<u32>) -> u32 {
+        // A place beyond all bounds is no place.
+        let is_free = |slot: &u32| !self.slots.contains(slot) && *slot < MOST_SLOTS;
+        let slot = wanted.filter(is_free).unwrap_or_else(|| {
+            let first = (self.free_from..).find(is_free).unwrap_or(u32::MAX);
+            self.free_from = first;
+            first
+        });
+        self.slots.insert(slot);
+        slot
+    }
+
+    fn free(&mut self, slot: u32) {
+        self.slots.remove(&slot);
+        self.free_from = self.free_from.min(slot);
+    }
 }
 
 /// A group as it is stored.
@@ -63,12 +92,12 @@ impl Sky {
         let Stored { groups, slots } = serde_json::from_str(text).unwrap_or_default();
         let group = |(name, StoredGroup { x, y, radius })| Group { name, x, y, radius };
         let groups: Vec<Group> = groups.into_iter().map(group).collect();
-        Self { taken: vec![BTreeSet::new(); groups.len()], groups, slots, last_place: 0 }
+        Self { taken: vec![Taken::default(); groups.len()], groups, slots, last_place: 0, version: 0 }
     }
 
     /// What is to be stored.
     pub(crate) fn to_text(&self) -> String {
-        let used = self.groups.iter().zip(&self.taken).filter(|(_, taken)| !taken.is_empty());
+        let used = self.groups.iter().zip(&self.taken).filter(|(_, taken)| !taken.slots.is_empty());
         let stored = |group: &Group| StoredGroup { x: group.x, y: group.y, radius: group.radius };
         let groups = used.map(|(group, _)| (group.name.clone(), stored(group))).collect();
         serde_json::to_string(&Stored { groups, slots: self.slots.clone() }).unwrap_or_default()
@@ -101,6 +130,11 @@ impl Sky {
         &self.groups
     }
 
+    /// Goes up whenever a group is added or moves.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
     /// The number of a group that has been there once.
     pub(crate) fn number(&self, name: &str) -> u32 {
         self.place_of(name).unwrap_or(0) as u32
@@ -123,21 +157,18 @@ impl Sky {
                 let radius = radius_for(0);
                 let (x, y) = self.free_place(radius, None);
                 self.groups.push(Group { name: name.to_owned(), x, y, radius });
-                self.taken.push(BTreeSet::new());
+                self.taken.push(Taken::default());
+                self.version += 1;
                 self.groups.len() - 1
             }
         };
-        let taken = &mut self.taken[number];
-        // A place beyond all bounds is no place.
-        let is_free = |slot: &u32| !taken.contains(slot) && *slot < MOST_SLOTS;
-        let first_free = || (0..).find(is_free).unwrap_or(u32::MAX);
-        let slot = wanted.filter(is_free).unwrap_or_else(first_free);
-        taken.insert(slot);
+        let slot = self.taken[number].take(wanted);
         let radius = radius_for(slot);
         if radius > self.groups[number].radius {
             let (x, y) = self.free_place(radius, Some(number));
             let group = &mut self.groups[number];
             (group.x, group.y, group.radius) = (x, y, radius);
+            self.version += 1;
         }
         slot
     }
@@ -145,7 +176,7 @@ impl Sky {
     /// Gives a place back.
     pub(crate) fn free(&mut self, name: &str, slot: Option<u32>) {
         if let (Some(number), Some(slot)) = (self.place_of(name), slot) {
-            self.taken[number].remove(&slot);
+            self.taken[number].free(slot);
         }
     }
 
@@ -210,6 +241,11 @@ mod tests {
         sky.free("shop", None);
         assert_eq!((sky.take("shop", None), sky.take("shop", Some(4)), sky.take("shop", Some(9))), (2, 5, 9));
         assert_eq!((sky.number("shop"), sky.groups()[0].x), (0, 0.0));
+        sky.free("shop", Some(0));
+        let version = sky.version();
+        assert_eq!((sky.take("shop", None), sky.take("shop", None), sky.version()), (0, 6, version));
+        sky.take("other", None);
+        assert_ne!(sky.version(), version);
     }
 
     #[test]

@@ -417,23 +417,37 @@ fn check_thresholds(errors: &mut FieldErrors, spec: &MonitorSpec, plugin: &'stat
     }
 }
 
-/// Checks that dependencies exist and form no circle, and answers them as ids.
+/// The monitors that there are, for whoever follows dependencies.
+pub trait Dependencies {
+    /// The id of the monitor with a name.
+    fn id_of(&self, name: &str) -> Option<MonitorId>;
+
+    /// The name of a monitor; `None` when there is no such.
+    fn name_of(&self, id: MonitorId) -> Option<&str>;
+
+    /// What a monitor depends on.
+    fn needed_by(&self, id: MonitorId) -> Vec<MonitorId>;
+}
+
+/// Checks that dependencies exist and form no circle, and answers them as ids. What `others` says of the monitor itself is
+/// how it was before.
 ///
 /// # Errors
 /// A dependency on nothing, on itself, or in a circle, which is shown by name.
 pub fn validate_dependencies(
     id: MonitorId,
     spec: &MonitorSpec,
-    others: &BTreeMap<MonitorId, (String, Vec<MonitorId>)>,
+    others: &impl Dependencies,
 ) -> Result<Vec<MonitorId>, FieldErrors> {
     let mut errors = FieldErrors::default();
     let mut ids = Vec::new();
     for (index, wanted) in spec.depends_on.iter().enumerate() {
         let field = format!("depends_on[{index}]");
         let found = match wanted.parse::<MonitorId>() {
-            Ok(by_id) => (by_id == id || others.contains_key(&by_id)).then_some(by_id),
+            Ok(by_id) => (by_id == id || others.name_of(by_id).is_some()).then_some(by_id),
             Err(_) if *wanted == spec.name => Some(id),
-            Err(_) => others.iter().find(|(_, (name, _))| name == wanted).map(|(id, _)| *id),
+            // A name that it gives up with this change is nobody's.
+            Err(_) => others.id_of(wanted).filter(|found| *found != id),
         };
         match found {
             None => errors.push(
@@ -464,7 +478,7 @@ fn find_circle(
     id: MonitorId,
     start: MonitorId,
     own_name: &str,
-    others: &BTreeMap<MonitorId, (String, Vec<MonitorId>)>,
+    others: &impl Dependencies,
 ) -> Option<String> {
     let mut seen = BTreeSet::new();
     let mut stack = vec![(start, vec![own_name.to_owned()])];
@@ -476,9 +490,9 @@ fn find_circle(
         if !seen.insert(at) {
             continue;
         }
-        if let Some((name, next)) = others.get(&at) {
-            trail.push(name.clone());
-            stack.extend(next.iter().map(|next| (*next, trail.clone())));
+        if let Some(name) = others.name_of(at) {
+            trail.push(name.to_owned());
+            stack.extend(others.needed_by(at).into_iter().map(|next| (next, trail.clone())));
         }
     }
     None

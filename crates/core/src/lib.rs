@@ -25,8 +25,8 @@ mod threshold;
 pub use class::{ErrorClass, Fault, common};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp, days_in_zone, is_time_zone};
 pub use definition::{
-    ManagedBy, MonitorDefinition, MonitorId, MonitorSpec, ProbeOverride, ProbeSchedule, ThresholdOverride,
-    validate_dependencies, validate_spec,
+    Dependencies, ManagedBy, MonitorDefinition, MonitorId, MonitorSpec, ProbeOverride, ProbeSchedule,
+    ThresholdOverride, validate_dependencies, validate_spec,
 };
 pub use duration::{HumanDuration, ParseDurationError};
 pub use fields::{FieldError, FieldErrors, deserialize, deserialize_at, show_value};

@@ -88,3 +88,10 @@ pub struct Transition {
     /// The evidence of the check that decided.
     pub evidence: Option<Arc<Value>>,
 }
+
+impl Transition {
+    /// Whether both tell of the same change: what they say of why may have been written by another version.
+    pub fn is_change(&self, other: &Self) -> bool {
+        (self.monitor, self.time, self.to) == (other.monitor, other.time, other.to)
+    }
+}

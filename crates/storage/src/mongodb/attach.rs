@@ -231,5 +231,5 @@ fn is_of_a_file(one: &MonitorDefinition) -> bool {
 
 /// Whether two transitions with numbers are one, written twice.
 fn is_same((number, one): &(u64, Transition), (other_number, other): &(u64, Transition)) -> bool {
-    number == other_number && (one.monitor, one.time, one.to) == (other.monitor, other.time, other.to)
+    number == other_number && one.is_change(other)
 }

@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(600);
 impl Link {
     /// Makes documents of a day and rollups of every day that is over.
     pub(super) fn compact(&self, now: Timestamp) -> Result<(), StoreError> {
-        let today = now.minus(GRACE).as_micros().div_euclid(MICROS_A_DAY) * MICROS_A_DAY;
+        let today = Tier::Day.start_of(now.minus(GRACE).as_micros());
         let over = doc! { "span": "hour", "day": { "$lt": date(today) } };
         let group = doc! { "$group": { "_id": { "monitor": "$monitor", "day": "$day" } } };
         let mut found = self.remote.aggregate(CHUNKS, vec![doc! { "$match": over }, group])?;

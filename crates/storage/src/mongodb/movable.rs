@@ -6,7 +6,7 @@ use mongodb::bson::{Bson, RawDocumentBuf, doc};
 use wise_core::{MonitorDefinition, MonitorId, Timestamp, Transition};
 
 use super::compact::documents_of_day;
-use super::documents::{self, MICROS_AN_HOUR, Span, date, micros};
+use super::documents::{self, Span, date, micros};
 use super::lease::Operation;
 use super::remote::Put;
 use super::schema::{CHUNKS, RESULTS, SPOOLS, rollups};
@@ -14,7 +14,7 @@ use super::{MongoStore, link};
 use crate::columns::{Gathering, ProbeColumns, SeriesName};
 use crate::error::StoreError;
 use crate::migrate::{Monitors, Movable, RolledDays, RolledProbe};
-use crate::rollup::{DayRollup, MICROS_A_DAY, Tier};
+use crate::rollup::{DayRollup, MICROS_A_DAY, MICROS_AN_HOUR, Tier};
 
 /// The spool that checks of another store are said to come from.
 const SPOOL: &str = "migrated";

@@ -8,13 +8,13 @@ use mongodb::bson::{RawDocumentBuf, doc};
 use rustc_hash::FxHashSet;
 use wise_core::{CheckRecord, MonitorId, Timestamp};
 
-use super::documents::{self, MICROS_AN_HOUR, Span};
+use super::documents::{self, Span};
 use super::link::{Link, Names};
 use super::remote::Put;
 use super::schema::{CHUNKS, RESULTS, SPOOLS};
 use crate::error::StoreError;
 use crate::ports::{DefinitionStore, HistoryStore};
-use crate::rollup::MICROS_A_DAY;
+use crate::rollup::{MICROS_A_DAY, MICROS_AN_HOUR, Tier};
 
 /// Up to which hour everything was sent.
 const MARK: &str = "mongodb_mark";
@@ -34,15 +34,11 @@ pub(super) struct Unsent {
     pub cursors: Names,
 }
 
-fn hour_of(micros: i64) -> i64 {
-    micros.div_euclid(MICROS_AN_HOUR) * MICROS_AN_HOUR
-}
-
 impl Link {
     /// Finds out what an earlier run has left unsent.
     pub(super) fn recall(&self, now: Timestamp) -> Result<(), StoreError> {
         let days = self.near.days()?;
-        let oldest = days.first().map_or(hour_of(now.as_micros()), |day| day * MICROS_A_DAY);
+        let oldest = days.first().map_or(Tier::Hour.start_of(now.as_micros()), |day| day * MICROS_A_DAY);
         let mark = self.near.meta(MARK)?.and_then(|text| text.parse().ok()).unwrap_or(oldest).max(oldest);
         let monitors = self.near.monitors()?;
         // The clock may have been set back since.
@@ -68,7 +64,7 @@ impl Link {
         let mut unsent = self.unsent();
         let mut earliest = i64::MAX;
         for record in records {
-            let hour = hour_of(record.time.as_micros());
+            let hour = Tier::Hour.start_of(record.time.as_micros());
             earliest = earliest.min(hour);
             unsent.hours.insert((record.monitor, hour));
         }

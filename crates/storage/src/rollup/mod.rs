@@ -10,7 +10,7 @@ mod tier;
 pub use bucket::{Bucket, counter_step};
 pub(crate) use sketch::MOST_BINS;
 pub use sketch::Sketch;
-pub use tier::{MICROS_A_DAY, Tier};
+pub use tier::{MICROS_A_DAY, MICROS_AN_HOUR, Tier};
 
 /// The rollups of one series over one day.
 #[derive(Clone, Debug, Default, PartialEq)]

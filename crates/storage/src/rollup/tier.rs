@@ -1,5 +1,7 @@
 //! The widths of buckets.
 
+/// An hour in microseconds.
+pub const MICROS_AN_HOUR: i64 = 3_600_000_000;
 /// A day in microseconds.
 pub const MICROS_A_DAY: i64 = 86_400_000_000;
 
@@ -31,7 +33,7 @@ impl Tier {
     pub fn width(self) -> i64 {
         match self {
             Self::FiveMinutes => 300_000_000,
-            Self::Hour => 3_600_000_000,
+            Self::Hour => MICROS_AN_HOUR,
             Self::Day => MICROS_A_DAY,
         }
     }

@@ -93,9 +93,8 @@ impl MainFile {
         let own = self.transitions_after(after, usize::MAX)?;
         let here: HashMap<u64, &Transition> = own.iter().map(|(number, one)| (*number, one)).collect();
         let there: HashMap<u64, &Transition> = theirs.iter().map(|(number, one)| (*number, one)).collect();
-        let is_same = |a: &Transition, b: &Transition| (a.monitor, a.time, a.to) == (b.monitor, b.time, b.to);
         let is_in = |all: &HashMap<u64, &Transition>, number: u64, one: &Transition| {
-            all.get(&number).is_some_and(|other| is_same(one, other))
+            all.get(&number).is_some_and(|other| one.is_change(other))
         };
         let new: Vec<_> = theirs.iter().filter(|(number, one)| !is_in(&here, *number, one)).collect();
         let unsent: Vec<_> = own.iter().filter(|(number, one)| !is_in(&there, *number, one)).collect();

@@ -11,7 +11,7 @@ use super::{LabelMap, clean, damaged, date, decoded, encoded_raw, label_map, lab
 use crate::columns::chunk::{self, Effort};
 use crate::columns::{DOWN, Evidence, Gathering, ProbeColumns, SeriesName};
 use crate::error::StoreError;
-use crate::rollup::MICROS_A_DAY;
+use crate::rollup::{MICROS_A_DAY, Tier};
 
 /// Failures listed in a document of results.
 const FAILURES: usize = 500;
@@ -84,7 +84,7 @@ impl Span {
     }
 
     fn day(self) -> i64 {
-        self.start().div_euclid(MICROS_A_DAY) * MICROS_A_DAY
+        Tier::Day.start_of(self.start())
     }
 
     /// The hour, or the day, as ids have it.

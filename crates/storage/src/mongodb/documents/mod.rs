@@ -18,9 +18,6 @@ pub(super) use rollups::{NamedRollup, read_rollups, rollups};
 
 use crate::error::StoreError;
 
-/// An hour in microseconds.
-pub(super) const MICROS_AN_HOUR: i64 = 3_600_000_000;
-
 pub(super) fn date(micros: i64) -> DateTime {
     DateTime::from_millis(micros.div_euclid(1000))
 }

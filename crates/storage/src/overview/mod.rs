@@ -1,179 +1,24 @@
 //! The live view: every monitor's status, last latency, 24-hour uptime and last hour, kept as verdicts come in.
+//!
+//! `view` is what it shows, `live` how one monitor stands.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+mod live;
+mod view;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use wise_core::{
-    CheckRecord, Clock, MonitorDefinition, MonitorId, ProbeSpec, Reading, Reason, Status, Timestamp,
-    Transition,
-};
+use wise_core::{CheckRecord, Clock, MonitorDefinition, MonitorId, Reason, Status, Timestamp, Transition};
 
-use crate::uptime::{UptimeState, uptime};
+use crate::uptime::UptimeState;
+use live::{Live, bucket_end, letter};
+pub use view::{About, Counts, Glance, Group, LastReadings, OverviewDelta, OverviewItem, OverviewSnapshot};
 
 /// Buckets of the heartbeat bar.
 pub const BEATS: usize = 60;
 /// Width of a bucket in seconds.
 pub const BUCKET_SECONDS: i64 = 60;
-const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// A monitor in the live view.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OverviewItem {
-    /// Identity.
-    pub id: MonitorId,
-    /// Name.
-    pub name: String,
-    /// Kind.
-    pub kind: String,
-    /// Interval of its availability probe.
-    pub interval: Duration,
-    /// Tags.
-    pub tags: BTreeMap<String, String>,
-    /// Dependencies.
-    pub depends_on: Vec<String>,
-    /// Status.
-    pub status: Status,
-    /// Whether it counts as down.
-    pub down: bool,
-    /// Since when it has this status.
-    pub since: Timestamp,
-    /// Why.
-    pub reason: Option<Reason>,
-    /// When it was last checked.
-    pub last_check: Option<Timestamp>,
-    /// When it is checked next.
-    pub next_check: Option<Timestamp>,
-    /// Latency of the last passed check, in milliseconds.
-    pub latency_ms: Option<f64>,
-    /// Facts, the newest value of each.
-    pub facts: BTreeMap<String, String>,
-    /// The readings of each probe's last check.
-    pub readings: Vec<LastReadings>,
-}
-
-/// What a definition says of a monitor. Shared: the view is copied often, and this hardly ever changes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct About {
-    /// Name.
-    pub name: String,
-    /// Kind.
-    pub kind: String,
-    /// Interval of its availability probe.
-    pub interval: Duration,
-    /// Tags.
-    pub tags: BTreeMap<String, String>,
-    /// Dependencies.
-    pub depends_on: Vec<String>,
-    /// Number of its group.
-    pub group: u32,
-    /// Its place in the group.
-    pub slot: u32,
-}
-
-/// A group of monitors on the galaxy map: a circle, in which monitors stand in a spiral by their slots.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Group {
-    /// Its name: the value of the tag `group`, or nothing.
-    pub name: String,
-    /// Its centre, in distances between neighbours.
-    pub x: f64,
-    /// Its centre.
-    pub y: f64,
-    /// Its radius, with room for some more.
-    pub radius: f64,
-}
-
-/// A monitor at a glance.
-#[derive(Clone, Debug)]
-pub struct Glance {
-    /// Identity.
-    pub id: MonitorId,
-    /// What its definition says.
-    pub about: Arc<About>,
-    /// Status.
-    pub status: Status,
-    /// Whether it counts as down.
-    pub down: bool,
-    /// Since when it has this status.
-    pub since: Timestamp,
-    /// Why, in a sentence.
-    pub reason: Option<String>,
-    /// When it was last checked.
-    pub last_check: Option<Timestamp>,
-    /// Latency of the last passed check, in milliseconds.
-    pub latency_ms: Option<f64>,
-    /// Up ÷ (up + down) of the last 24 hours.
-    pub uptime_24h: Option<f64>,
-    /// The heartbeat bar, oldest first: a letter a bucket.
-    pub beats: [u8; BEATS],
-    sums: [f32; BEATS],
-    counts: [u16; BEATS],
-}
-
-impl Glance {
-    /// Mean latency a bucket, in milliseconds, oldest first.
-    pub fn latency(&self) -> impl Iterator<Item = Option<f32>> + '_ {
-        let mean = |(sum, count): (&f32, &u16)| (*count > 0).then(|| *sum / f32::from(*count));
-        self.sums.iter().zip(&self.counts).map(mean)
-    }
-}
-
-/// What the last check of a probe measured.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LastReadings {
-    /// The probe.
-    pub probe: &'static str,
-    /// When the check began.
-    pub time: Timestamp,
-    /// Class and message of its failure.
-    pub failure: Option<(String, String)>,
-    /// The readings. Shared: a database has hundreds, and the view is copied often.
-    pub readings: Arc<[Reading]>,
-}
-
-/// Monitors by status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts(pub [u32; Status::ALL.len()]);
-
-impl Counts {
-    /// How many have that status.
-    pub fn of(&self, status: Status) -> u32 {
-        self.0[usize::from(status.code())]
-    }
-}
-
-/// The whole live view.
-#[derive(Clone, Debug)]
-pub struct OverviewSnapshot {
-    /// When it was taken.
-    pub time: Timestamp,
-    /// End of the newest bucket, in unix seconds.
-    pub bucket_end: i64,
-    /// Monitors by status.
-    pub counts: Counts,
-    /// The groups, by number.
-    pub groups: Arc<[Group]>,
-    /// The monitors, by name.
-    pub items: Vec<Glance>,
-}
-
-/// What changed since the last delta.
-#[derive(Clone, Debug)]
-pub struct OverviewDelta {
-    /// When it was taken.
-    pub time: Timestamp,
-    /// End of the newest bucket, in unix seconds.
-    pub bucket_end: i64,
-    /// Monitors by status.
-    pub counts: Counts,
-    /// The groups, by number, when they have changed.
-    pub groups: Option<Arc<[Group]>>,
-    /// Monitors that are new or changed.
-    pub items: Vec<Glance>,
-    /// Monitors that are gone.
-    pub removed: Vec<MonitorId>,
-}
 
 /// The live view.
 #[derive(Debug)]
@@ -191,19 +36,6 @@ struct State {
     removed: Vec<MonitorId>,
     groups: Arc<[Group]>,
     has_new_groups: bool,
-}
-
-#[derive(Debug)]
-struct Live {
-    item: OverviewItem,
-    about: Arc<About>,
-    headline: &'static str,
-    /// Number of the newest bucket.
-    bucket: i64,
-    beats: [u8; BEATS],
-    sums: [f32; BEATS],
-    counts: [u16; BEATS],
-    states: VecDeque<(Timestamp, UptimeState)>,
 }
 
 impl Overview {
@@ -389,163 +221,6 @@ impl State {
             counts.0[usize::from(live.item.status.code())] += 1;
         }
         counts
-    }
-}
-
-impl Live {
-    fn new(definition: &MonitorDefinition, now: Timestamp) -> Self {
-        let item = OverviewItem {
-            id: definition.id,
-            name: String::new(),
-            kind: String::new(),
-            interval: Duration::ZERO,
-            tags: BTreeMap::new(),
-            depends_on: Vec::new(),
-            status: if definition.spec.enabled { Status::Unknown } else { Status::Paused },
-            down: false,
-            since: now,
-            reason: None,
-            last_check: None,
-            next_check: None,
-            latency_ms: None,
-            facts: BTreeMap::new(),
-            readings: Vec::new(),
-        };
-        Self {
-            item,
-            about: Arc::default(),
-            headline: "",
-            bucket: bucket_of(now),
-            beats: [b'.'; BEATS],
-            sums: [0.0; BEATS],
-            counts: [0; BEATS],
-            states: VecDeque::new(),
-        }
-    }
-
-    fn take(&mut self, record: &CheckRecord) {
-        let is_availability = record.probe == ProbeSpec::AVAILABILITY;
-        let mut latency = None;
-        for reading in &record.readings {
-            if reading.metric.name() == self.headline {
-                latency = reading.value.number();
-            }
-        }
-        // The last check's readings and no others: what it could not measure is absent, and not as it was.
-        let last = LastReadings {
-            probe: record.probe,
-            time: record.time,
-            failure: record.failure.as_ref().map(|f| (f.class.name.to_owned(), f.message.clone())),
-            readings: record.readings.as_slice().into(),
-        };
-        match self.item.readings.iter_mut().find(|known| known.probe == record.probe) {
-            Some(known) => *known = last,
-            None => self.item.readings.push(last),
-        }
-        self.item.reason.clone_from(&record.reason);
-        for (name, value) in &record.facts {
-            self.item.facts.insert((*name).to_owned(), value.clone());
-        }
-        if is_availability {
-            self.item.last_check = Some(record.time);
-            self.item.next_check = record.next.or(self.item.next_check);
-            if record.failure.is_none() {
-                self.item.latency_ms = latency.map(|seconds| seconds * 1e3);
-            }
-        }
-        self.beat(record.time, letter(record.status, record.failure.is_some()), latency);
-    }
-
-    /// Notes a beat. Beats from before the bar, or from a future that a clock step has taken back, change nothing.
-    fn beat(&mut self, time: Timestamp, letter: u8, latency: Option<f64>) {
-        let bucket = bucket_of(time);
-        self.advance(bucket);
-        let age = self.bucket - bucket;
-        let Some(index) = usize::try_from(age).ok().filter(|age| *age < BEATS).map(|age| BEATS - 1 - age)
-        else {
-            return;
-        };
-        if rank(letter) > rank(self.beats[index]) {
-            self.beats[index] = letter;
-        }
-        if let Some(seconds) = latency {
-            self.sums[index] += (seconds * 1e3) as f32;
-            self.counts[index] = self.counts[index].saturating_add(1);
-        }
-    }
-
-    /// Moves the bar on to a bucket.
-    fn advance(&mut self, bucket: i64) {
-        let steps = usize::try_from(bucket - self.bucket).unwrap_or(0).min(BEATS);
-        if steps == 0 {
-            return;
-        }
-        self.beats.rotate_left(steps);
-        self.sums.rotate_left(steps);
-        self.counts.rotate_left(steps);
-        self.beats[BEATS - steps..].fill(b'.');
-        self.sums[BEATS - steps..].fill(0.0);
-        self.counts[BEATS - steps..].fill(0);
-        self.bucket = bucket;
-    }
-
-    fn shown(&mut self, now: Timestamp) -> Glance {
-        self.advance(bucket_of(now));
-        let from = now.minus(DAY);
-        // One change from before the day says how it began.
-        while self.states.get(1).is_some_and(|(time, _)| *time <= from) {
-            self.states.pop_front();
-        }
-        let item = &self.item;
-        Glance {
-            id: item.id,
-            about: self.about.clone(),
-            status: item.status,
-            down: item.down,
-            since: item.since,
-            reason: item.reason.as_ref().map(|reason| reason.message.clone()),
-            last_check: item.last_check,
-            latency_ms: item.latency_ms,
-            uptime_24h: uptime(self.states.iter().copied(), from, now).ratio(),
-            beats: self.beats,
-            sums: self.sums,
-            counts: self.counts,
-        }
-    }
-}
-
-fn bucket_of(time: Timestamp) -> i64 {
-    time.as_seconds().div_euclid(BUCKET_SECONDS)
-}
-
-fn bucket_end(now: Timestamp) -> i64 {
-    (bucket_of(now) + 1) * BUCKET_SECONDS
-}
-
-/// The letter of a check: the status after it, or `f` when it failed and the status does not show it yet.
-fn letter(status: Status, failed: bool) -> u8 {
-    match status {
-        Status::Unhealthy => b'u',
-        Status::Unknown => b'?',
-        Status::Paused => b'p',
-        Status::Maintenance => b'm',
-        Status::Healthy | Status::Degraded if failed => b'f',
-        Status::Degraded => b'd',
-        Status::Healthy => b'h',
-    }
-}
-
-/// The worst letter of a bucket is shown.
-fn rank(letter: u8) -> u8 {
-    match letter {
-        b'.' => 0,
-        b'p' => 1,
-        b'm' => 2,
-        b'h' => 3,
-        b'd' => 4,
-        b'?' => 5,
-        b'f' => 6,
-        _ => 7,
     }
 }
 
