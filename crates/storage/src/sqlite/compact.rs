@@ -72,7 +72,8 @@ impl Job<'_> {
     }
 
     fn write(&self, scratch: &Path, is_known: impl Fn(u32) -> bool) -> Result<bool, StoreError> {
-        let mut output = DayWriter::create(scratch, self.bytes_a_series()?)?;
+        let (series, bytes) = self.size()?;
+        let mut output = DayWriter::create(scratch, series, bytes)?;
         let mut inputs = Vec::with_capacity(self.sources.len());
         for path in self.sources {
             inputs.push(Input::take_up(path, path == self.target, &mut output)?);
@@ -150,8 +151,8 @@ impl Job<'_> {
 }
 
 impl Job<'_> {
-    /// Bytes that there are of a series of checks, on average.
-    fn bytes_a_series(&self) -> Result<u64, StoreError> {
+    /// How many series of checks there are, and how many bytes of them.
+    fn size(&self) -> Result<(u64, u64), StoreError> {
         let (mut bytes, mut series) = (0_u64, 0_u64);
         for path in self.sources {
             let (here, count): (i64, i64) = open(path, Access::Read)?
@@ -166,7 +167,7 @@ impl Job<'_> {
             // Most are in every source: what there are most of is how many there are.
             series = series.max(count.unsigned_abs());
         }
-        Ok(bytes / series.max(1))
+        Ok((series, bytes))
     }
 }
 

@@ -27,9 +27,9 @@ pub(super) struct DayWriter {
 }
 
 impl DayWriter {
-    /// Makes the file, for chunks of that many bytes on average.
-    pub(super) fn create(path: &Path, chunk: u64) -> Result<Self, StoreError> {
-        let mut connection = open(path, Access::Scratch { page: page_for(chunk) })?;
+    /// Makes the file, for that many chunks with that many bytes in all, more or less.
+    pub(super) fn create(path: &Path, chunks: u64, bytes: u64) -> Result<Self, StoreError> {
+        let mut connection = open(path, Access::Scratch { page: page_for(chunks, bytes) })?;
         migrate(&mut connection, path, STEPS)?;
         connection.execute_batch("BEGIN").map_err(|error| StoreError::sqlite(path, &error))?;
         Ok(Self {
@@ -139,10 +139,12 @@ impl DayWriter {
     }
 }
 
-/// The size of a page, a power of two: half a page is wasted on average, a sixteenth of a chunk at most.
-fn page_for(chunk: u64) -> u32 {
-    let eighth = u32::try_from(chunk / 8).unwrap_or(u32::MAX).clamp(*PAGES.start(), *PAGES.end());
-    1 << eighth.ilog2()
+/// The size of a page, a power of two: an eighth of a chunk, of which a page or so is wasted, and no more than a small part
+/// of the whole file, in which some twenty pages are never full.
+fn page_for(chunks: u64, bytes: u64) -> u32 {
+    let wanted = (bytes / chunks.max(1) / 8).min(bytes / 64);
+    let page = u32::try_from(wanted).unwrap_or(u32::MAX).clamp(*PAGES.start(), *PAGES.end());
+    1 << page.ilog2()
 }
 
 #[cfg(test)]
@@ -151,7 +153,10 @@ mod tests {
 
     #[test]
     fn pages_fit_the_chunks() {
-        let pages = [0, 4_300, 8_191, 8_192, 17_000, 33_000, u64::MAX].map(page_for);
-        assert_eq!(pages, [512, 512, 512, 1024, 2048, 4096, 4096]);
+        let many = [0, 4_300, 8_191, 8_192, 17_000, 33_000].map(|chunk| page_for(1000, 1000 * chunk));
+        assert_eq!(many, [512, 512, 512, 1024, 2048, 4096]);
+        let few =
+            [(0, 0), (3, 51_000), (8, 136_000), (1, u64::MAX)].map(|(chunks, bytes)| page_for(chunks, bytes));
+        assert_eq!(few, [512, 512, 2048, 4096]);
     }
 }

@@ -177,7 +177,7 @@ impl Days {
         let scratch = path.with_extension("tmp");
         compact::remove(&scratch)?;
         // It is read once.
-        let mut file = DayWriter::create(&scratch, 0)?;
+        let mut file = DayWriter::create(&scratch, 0, 0)?;
         let mut evidence = 0;
         while let Some(probes) = next()? {
             for probe in probes {
