@@ -98,11 +98,8 @@ fn a_full_disk_loses_no_definition_and_changes_no_status() {
         assert!(matches!(refused.status, 201 | 503), "{}", refused.body);
         assert!(server.log().contains("the disk is full"), "{}", server.log());
         std::fs::remove_file(&ballast).unwrap();
-        // MongoDB may have the definition by then, and the spool not: the process begins anew, with what MongoDB has.
-        let begins_anew = refused.status == 503 && bed.mongo.is_some();
-        if !begins_anew {
-            assert_eq!(server.get(&format!("/api/v1/monitors/{id}"))["status"], "healthy");
-        }
+        assert!(!server.log().contains("was taken over"), "it goes on: {}", server.log());
+        assert_eq!(server.get(&format!("/api/v1/monitors/{id}"))["status"], "healthy");
         until("it recovers by itself", || match request(server.port, "GET", "/health", &[], b"") {
             Ok(health) if health.status == 200 => Ok(()),
             Ok(health) => Err(health.body),
@@ -121,33 +118,48 @@ fn a_full_disk_loses_no_definition_and_changes_no_status() {
 
 #[test]
 fn a_start_on_a_full_disk_waits_for_space() {
-    for bed in Bed::all() {
-        let (folder, data) = (bed.folder.path(), bed.data());
-        std::fs::create_dir_all(folder.join(data)).unwrap();
-        // A disk of its own, which something else has filled.
-        let script = format!(
-            "mount -t tmpfs -o size=4m none {data} && (cat /dev/zero > {data}/ballast || true) && exec {}",
-            binary().display()
-        );
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", &script]);
-        let port = free_port();
-        let server = Server { child: bed.builder(command, port).spawn(), port, folder: folder.to_owned() };
-        until("it says what it waits for", || {
-            let log = server.log();
-            if log.contains("nothing is watched until then") { Ok(()) } else { Err(log) }
-        });
-        assert!(server.log().contains("the disk is full"), "{}", server.log());
-        assert!(request(port, "GET", "/health", &[], b"").is_err(), "nobody is told that it runs");
-        let ballast = format!("/proc/{}/root{}/{data}/ballast", server.child.id(), folder.display());
-        std::fs::remove_file(ballast).unwrap();
-        until("it starts", || match request(port, "GET", "/health/ready", &[], b"") {
-            Ok(health) if health.status == 200 => Ok(()),
-            other => Err(format!("{other:?}: {}", server.log())),
-        });
-        assert_eq!(server.get("/api/v1/monitors")["items"][0]["name"], "wise-monitoring");
-        assert_eq!(server.stop(), Some(0));
+    for has_store in [false, true] {
+        Bed::all().iter().for_each(|bed| start_on_a_full_disk(bed, has_store));
     }
+}
+
+fn start_on_a_full_disk(bed: &Bed, has_store: bool) {
+    let (folder, data) = (bed.folder.path(), bed.data());
+    std::fs::create_dir_all(folder.join(data)).unwrap();
+    std::fs::create_dir(folder.join("kept")).unwrap();
+    if has_store {
+        assert_eq!(bed.server().stop(), Some(0));
+        let copied =
+            Command::new("cp").args(["-r", &format!("{data}/."), "kept"]).current_dir(folder).status();
+        assert!(copied.unwrap().success());
+    }
+    // A disk of its own, which something else has filled.
+    let script = format!(
+        "mount -t tmpfs -o size=4m none {data} && cp -r kept/. {data} && \
+         (cat /dev/zero > {data}/ballast || cat /dev/zero > {data}/rest || true) && exec {}",
+        binary().display()
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script]);
+    let port = free_port();
+    let server = Server { child: bed.builder(command, port).spawn(), port, folder: folder.to_owned() };
+    until("it says what it waits for", || {
+        let log = server.log();
+        // A store that is there may be opened all the same: then it watches, and keeps results in memory.
+        let waits = log.contains("nothing is watched until then");
+        let watches = has_store && log.contains("results are kept in memory");
+        if waits || watches { Ok(()) } else { Err(log) }
+    });
+    assert!(server.log().contains("the disk is full"), "{}", server.log());
+    assert!(has_store || request(port, "GET", "/health", &[], b"").is_err(), "nobody is told that it runs");
+    let ballast = format!("/proc/{}/root{}/{data}/ballast", server.child.id(), folder.display());
+    std::fs::remove_file(ballast).unwrap();
+    until("it starts", || match request(port, "GET", "/health/ready", &[], b"") {
+        Ok(health) if health.status == 200 => Ok(()),
+        other => Err(format!("{other:?}: {}", server.log())),
+    });
+    assert_eq!(server.get("/api/v1/monitors")["items"][0]["name"], "wise-monitoring");
+    assert_eq!(server.stop(), Some(0));
 }
 
 /// Fills the disk that a file is on.

@@ -22,9 +22,11 @@ use crate::environment::Environment;
 use crate::logging;
 use crate::settings::Settings;
 
-/// A full disk is looked at again after this, and told of every so many times.
+/// A full disk is looked at again after this, and ever more rarely.
 const AGAIN: Duration = Duration::from_secs(1);
-const TOLD_EVERY: u32 = 60;
+const AGAIN_AT_MOST: Duration = Duration::from_secs(15);
+/// It is told of every so many times.
+const TOLD_EVERY: u32 = 10;
 /// Answers in progress may take this long when the server stops.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -89,8 +91,8 @@ impl Patience {
         if self.rounds.is_multiple_of(TOLD_EVERY) {
             tracing::error!("{error:#}; nothing is watched until then");
         }
-        self.rounds = self.rounds.wrapping_add(1);
-        std::thread::park_timeout(AGAIN);
+        self.rounds = self.rounds.saturating_add(1);
+        std::thread::park_timeout((AGAIN * self.rounds).min(AGAIN_AT_MOST));
     }
 }
 
@@ -252,8 +254,11 @@ fn take_up(
         // With the store away it is done at the next start.
         is_put_off = matches!(error, CatalogError::Store(_));
     }
-    if store.meta("first_start")?.is_none() && !is_put_off {
-        store.set_meta("first_start", "done")?;
+    if store.meta("first_start")?.is_none()
+        && !is_put_off
+        && let Err(error) = store.set_meta("first_start", "done")
+    {
+        tracing::warn!("that this was the first start could not be stored: {error}");
     }
     Ok(catalog.list().len())
 }

@@ -69,8 +69,27 @@ impl Link {
         }
     }
 
-    /// Makes spool and MongoDB agree. A process that `is_running` cannot be given other definitions: it has to begin anew.
+    /// Makes spool and MongoDB agree, and keeps the right to write. A process that `is_running` cannot be given other
+    /// definitions: it has to begin anew.
     fn attach(&self, mut lease: Lease, before: &Before, is_running: bool) -> Result<(), StoreError> {
+        match self.agree(&mut lease, before, is_running) {
+            Ok(()) => {
+                *self.right() = Some(lease);
+                self.state.note(&Ok(()));
+                Ok(())
+            }
+            Err(error @ (StoreError::Away { .. } | StoreError::Superseded { .. })) => Err(error),
+            Err(error) => {
+                // Our own trouble, such as a full disk, must not keep another process from watching.
+                if let Err(error) = lease.release(&self.remote) {
+                    tracing::debug!("the right to write was not given back: {error}");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn agree(&self, lease: &mut Lease, before: &Before, is_running: bool) -> Result<(), StoreError> {
         match self.near.meta(STORE)? {
             None => self.near.set_meta(STORE, &before.store)?,
             Some(known) if known == before.store => {}
@@ -94,7 +113,7 @@ impl Link {
             self.near.set_meta(FENCE, &lease.fence.to_string())?;
         }
         let sent = self.near.cursor(SENDER)?;
-        let theirs = self.news(sent, &mut lease)?;
+        let theirs = self.news(sent, lease)?;
         let base = self.near.meta(CHANGES)?.and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
         let has_changed = base != before.changes;
         let own = self.near.transitions_after(sent, usize::MAX)?;
@@ -137,13 +156,10 @@ impl Link {
         self.others_until.store(last.unwrap_or(i64::MIN), Ordering::Relaxed);
         self.near.set_meta(OTHERS, &last.unwrap_or(i64::MIN).to_string())?;
         if self.has_kept()? {
-            self.send_kept_definitions(&mut lease)?;
+            self.send_kept_definitions(lease)?;
         }
         self.near.set_meta(CHANGES, &lease.changes.to_string())?;
-        self.near.set_meta(FENCE, &lease.fence.to_string())?;
-        *self.right() = Some(lease);
-        self.state.note(&Ok(()));
-        Ok(())
+        self.near.set_meta(FENCE, &lease.fence.to_string())
     }
 
     fn take_over_small_things(&self, before: &Before) -> Result<(), StoreError> {

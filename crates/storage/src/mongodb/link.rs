@@ -14,6 +14,7 @@ use wise_core::Timestamp;
 use super::documents;
 use super::lease::{Lease, Operation, random_id};
 use super::remote::Remote;
+use super::reserve::Reserve;
 use super::schema::{CURSORS, META};
 use super::send::Unsent;
 use super::state::{RemoteState, Work};
@@ -40,9 +41,6 @@ pub(super) const FENCE: &str = "mongodb_fence";
 const BEGAN: &str = "mongodb_began";
 /// The last day that others have sent checks of, as far as is known.
 pub(super) const OTHERS: &str = "mongodb_others_until";
-/// Something of the size of what a change of a definition writes.
-const ROOM: &str = "mongodb_room";
-const ROOM_BYTES: usize = 32 << 10;
 /// What is left to be sent when it is to end may take this long.
 const LAST_WORDS: Duration = Duration::from_secs(20);
 /// The reader of transitions that sends them.
@@ -85,6 +83,8 @@ pub(super) struct Link {
     pub now: AtomicI64,
     /// Where the spool is.
     pub folder: PathBuf,
+    /// Room for changes of definitions.
+    pub reserve: Reserve,
     /// Whether it is only opened to be read.
     pub is_source: bool,
     /// The day on which the spool was begun.
@@ -140,6 +140,7 @@ impl Link {
             unsent: Mutex::default(),
             sending: Mutex::default(),
             now: AtomicI64::new(now.as_micros()),
+            reserve: Reserve::new(&spool.folder),
             folder: spool.folder,
             is_source,
             began,
@@ -201,11 +202,6 @@ impl Link {
     /// Whether definitions are to be sent.
     pub(super) fn has_kept(&self) -> Result<bool, StoreError> {
         Ok(self.near.meta(KEPT)?.as_deref() == Some("yes"))
-    }
-
-    /// Makes sure that the spool can be written before MongoDB is: with a full disk a change is refused, and not half made.
-    pub(super) fn make_room(&self) -> Result<(), StoreError> {
-        self.near.set_meta(ROOM, &" ".repeat(ROOM_BYTES))
     }
 
     /// What is in MongoDB is not what is here: this process has to begin anew.

@@ -3,8 +3,9 @@
 //! The spool is an embedded store in a folder. It takes every write first, so that checks, statuses and the live page go
 //! on while MongoDB is away, and keeps a copy of the definitions and of the main record. `link` is the thread that sends
 //! what is new: transitions at once, checks as documents of an hour (`send`), which it makes documents of a day and
-//! rollups of when the day is over (`compact`); `attach` gets the right to write and makes both agree. `lease` lets one process write at a time, `schema` has the collections,
-//! `documents` what is in them, `read` answers from both.
+//! rollups of when the day is over (`compact`); `attach` gets the right to write and makes both agree. `lease` lets one process
+//! write at a time, `schema` has the collections, `documents` what is in them, `read` and `results` answer from both, and
+//! `reserve` keeps room for what MongoDB has taken.
 
 mod attach;
 mod compact;
@@ -14,6 +15,7 @@ mod link;
 mod movable;
 mod read;
 mod remote;
+mod reserve;
 mod results;
 mod schema;
 mod send;
@@ -35,7 +37,7 @@ use crate::query::{Answer, QueryPlan, ResultQuery, SeriesPieces, StoredResult, a
 use crate::retention::Retention;
 use crate::sqlite::{SqliteOptions, SqliteStore};
 
-use lease::Operation;
+use lease::{Lease, Operation};
 use link::{Link, Wake};
 pub use state::RemoteState;
 
@@ -187,7 +189,7 @@ impl MongoStore {
     ) -> Result<(), StoreError> {
         let mut right = self.link.right();
         self.near().would_store(definition, expected)?;
-        self.link.make_room()?;
+        self.link.reserve.ensure()?;
         let sent = self.link.commit(&mut right, None, |lease| {
             Ok(vec![Operation::Monitor(documents::monitor(definition, lease.changes + 1)?)])
         });
@@ -196,11 +198,21 @@ impl MongoStore {
             Err(error) if Self::can_wait(definition, &error) => self.link.keep_definitions()?,
             Err(error) => return Err(error),
         }
-        let kept = match expected {
+        self.keep(&mut right, || match expected {
             None => self.near().insert_monitor(definition),
             Some(expected) => self.near().update_monitor(definition, expected),
-        };
-        kept.and_then(|()| self.link.note_changes(&right)).inspect_err(|_| self.link.disagree(&mut right))
+        })
+    }
+
+    /// Stores a change here that MongoDB has, or will have.
+    fn keep(
+        &self,
+        right: &mut Option<Lease>,
+        change: impl Fn() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let reserve = &self.link.reserve;
+        let kept = reserve.spend(change).and_then(|()| reserve.spend(|| self.link.note_changes(right)));
+        kept.inspect_err(|_| self.link.disagree(right))
     }
 }
 
@@ -226,7 +238,7 @@ impl DefinitionStore for MongoStore {
     fn delete_monitor(&self, id: MonitorId) -> Result<(), StoreError> {
         let mut right = self.link.right();
         let definition = self.near().monitor(id)?.ok_or(StoreError::NotFound)?;
-        self.link.make_room()?;
+        self.link.reserve.ensure()?;
         let sent = self.link.commit(&mut right, None, |lease| {
             let tombstone = documents::tombstone(id, lease.changes + 1);
             Ok(vec![Operation::Monitor(tombstone), Operation::Forget(id.to_string())])
@@ -236,8 +248,7 @@ impl DefinitionStore for MongoStore {
             Err(error) if Self::can_wait(&definition, &error) => self.link.keep_definitions()?,
             Err(error) => return Err(error),
         }
-        let kept = self.near().delete_monitor(id);
-        kept.and_then(|()| self.link.note_changes(&right)).inspect_err(|_| self.link.disagree(&mut right))
+        self.keep(&mut right, || self.near().delete_monitor(id))
     }
 
     fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {

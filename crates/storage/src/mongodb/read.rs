@@ -1,6 +1,6 @@
 //! Reading metrics from both: the spool has the last days of this process, MongoDB has everything.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -18,10 +18,9 @@ use crate::rollup::{MICROS_A_DAY, Tier};
 use crate::sqlite::Reader as NearReader;
 
 /// Monitors that are read from MongoDB together, at most.
-const TOGETHER: i64 = 32;
-/// Days of monitors that are read together, at most: samples of a day take some fifty kilobytes a series, rollups ten.
-const SAMPLED_DAYS: i64 = 64;
-const ROLLED_DAYS: i64 = 512;
+const TOGETHER: usize = 32;
+/// Samples and buckets that are read together, about: some tens of megabytes.
+const READ_TOGETHER: usize = 1_000_000;
 
 pub(super) fn day_of(time: Timestamp) -> i64 {
     time.as_micros().div_euclid(MICROS_A_DAY)
@@ -52,7 +51,16 @@ impl Link {
         let own_from = self.own_from(&own);
         let last = day_of(plan.to.minus(Duration::from_micros(1)));
         let remote = day_of(plan.from)..own_from.min(last.saturating_add(1));
-        Ok(Reader { link: self, plan, near, own, own_from, remote, ahead: RefCell::default() })
+        Ok(Reader {
+            link: self,
+            plan,
+            near,
+            own,
+            own_from,
+            remote,
+            ahead: RefCell::default(),
+            together: Cell::new(1),
+        })
     }
 }
 
@@ -77,6 +85,8 @@ pub(super) struct Reader<'l> {
     remote: Range<i64>,
     /// What was read for monitors that come next.
     ahead: RefCell<HashMap<MonitorId, Found>>,
+    /// How many monitors to read together: what there is of the first ones tells.
+    together: Cell<usize>,
 }
 
 /// What was read from MongoDB, by monitor.
@@ -126,9 +136,7 @@ impl Reader<'_> {
         if let Some(known) = self.ahead.borrow_mut().remove(&monitor) {
             return Ok(known);
         }
-        let most = if self.plan.resolution() == Resolution::Raw { SAMPLED_DAYS } else { ROLLED_DAYS };
-        let length = self.remote.end.saturating_sub(self.remote.start).max(1);
-        let count = usize::try_from((most / length).clamp(1, TOGETHER)).unwrap_or(1);
+        let count = self.together.get();
         let next = self.plan.monitors.iter().copied().skip_while(|one| *one != monitor);
         let mut monitors = vec![monitor];
         for one in next.filter(|one| self.near.has_monitor(*one)) {
@@ -140,6 +148,9 @@ impl Reader<'_> {
             }
         }
         let mut found = self.read_together(&monitors)?.found;
+        let size: usize =
+            found.values().flat_map(Found::values).flat_map(BTreeMap::values).flatten().map(size_of).sum();
+        self.together.set((READ_TOGETHER * monitors.len() / size.max(1)).clamp(1, TOGETHER));
         let wanted = found.remove(&monitor).unwrap_or_default();
         let mut ahead = self.ahead.borrow_mut();
         ahead.extend(monitors.iter().skip(1).map(|one| (*one, found.remove(one).unwrap_or_default())));
@@ -174,6 +185,11 @@ impl Reader<'_> {
             self.read_samples(monitors, whole, &mut together)?;
         }
         Ok(together)
+    }
+
+    /// Whether series with these labels, as they are stored, are asked for.
+    fn wants(&self, labels: &str) -> bool {
+        self.plan.matchers.is_empty() || self.plan.wants(&serde_json::from_str(labels).unwrap_or_default())
     }
 
     /// Those of which a day is missing.
@@ -211,6 +227,9 @@ impl Reader<'_> {
             }
             done.insert((monitor, day));
             let take = |labels: &str, times: &[i64], values: &[f64]| {
+                if !self.wants(labels) {
+                    return;
+                }
                 let fitting = times
                     .iter()
                     .zip(values)
@@ -265,13 +284,21 @@ impl Reader<'_> {
                 return Ok(());
             }
             done.insert((monitor, day));
-            for (labels, (buckets, sketches)) in series {
+            for (labels, (buckets, sketches)) in series.into_iter().filter(|(labels, _)| self.wants(labels)) {
                 together.add(monitor, labels, day, Piece::Rolled(tier, buckets, sketches));
             }
             Ok(())
         })?;
         together.add_done(done);
         Ok(())
+    }
+}
+
+/// Samples or buckets of a piece; a sketch counts as some of them.
+fn size_of(piece: &Piece) -> usize {
+    match piece {
+        Piece::Raw(samples) => samples.len(),
+        Piece::Rolled(_, buckets, sketches) => 5 * buckets.len() + 20 * sketches.len(),
     }
 }
 

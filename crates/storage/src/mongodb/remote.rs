@@ -365,7 +365,7 @@ fn refused_of(answer: &Document) -> Result<Vec<Refused>, StoreError> {
     let errors = answer.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
     let refused = errors.iter().filter_map(Bson::as_document).map(|error| {
         let message = error.get_str("errmsg").unwrap_or_default();
-        let keys = error.get_document("keyPattern");
+        let keys = error.get_document("keyPattern").or_else(|_| error.get_document("keyValue"));
         Refused {
             index: error.get("index").and_then(number).and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
             code: error.get_i32("code").unwrap_or(0),

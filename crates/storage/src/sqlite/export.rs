@@ -1,7 +1,9 @@
 //! The checks of a monitor with all that their numbers stand for: for other backends.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use wise_core::MonitorId;
@@ -16,8 +18,8 @@ use crate::columns::{Columns, Evidence, Gathering, ProbeColumns, SeriesName, chu
 use crate::error::StoreError;
 use crate::rollup::MICROS_A_DAY;
 
-/// Reads the checks of many monitors. Its files stay open as long as it lives, so that a day in them cannot be put in order
-/// meanwhile.
+/// Reads the checks of many monitors. Its files stay open as long as it lives: while one that is written to is open here, it
+/// keeps its write-ahead log, and is not put in order.
 pub(crate) struct Exporter<'d> {
     days: &'d Days,
     files: BTreeMap<i64, DayStates>,
@@ -27,6 +29,8 @@ pub(crate) struct Exporter<'d> {
 /// A day's file, and what its numbers stand for as far as it was asked.
 struct OpenFile {
     connection: Connection,
+    /// Tells it from another that has taken its name.
+    number: u64,
     /// Format 1 of a day has no sketches.
     has_sketch: bool,
     names: HashMap<u32, SeriesName>,
@@ -80,11 +84,10 @@ impl Exporter<'_> {
     ) -> Result<(), StoreError> {
         let path = day_file(&self.days.folder, day, state);
         let wrap = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
+        let number = std::fs::metadata(&path).map_err(|error| StoreError::io(&path, &error))?.ino();
         let file = match self.open.entry((day, state)) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(OpenFile::new(open(&path, Access::Read)?))
-            }
+            Entry::Occupied(known) if known.get().number == number => known.into_mut(),
+            other => other.insert_entry(OpenFile::new(open(&path, Access::Read)?, number)).into_mut(),
         };
         let mut found: Vec<(SeriesKey, Columns)> = Vec::new();
         // The head first: what is sealed in between is then read twice, which does no harm.
@@ -135,9 +138,9 @@ impl Exporter<'_> {
 }
 
 impl OpenFile {
-    fn new(connection: Connection) -> Self {
+    fn new(connection: Connection, number: u64) -> Self {
         let has_sketch = connection.prepare("SELECT sketch FROM name").is_ok();
-        Self { connection, has_sketch, names: HashMap::new(), origins: HashMap::new() }
+        Self { connection, number, has_sketch, names: HashMap::new(), origins: HashMap::new() }
     }
 
     fn learn_name(&mut self, number: u32) -> rusqlite::Result<()> {

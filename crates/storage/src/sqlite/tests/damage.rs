@@ -1,6 +1,7 @@
 //! Files that are damaged, or too new: what is set aside, and what is served all the same.
 
 use super::*;
+use crate::sqlite::files::{State, day_file, day_of};
 
 #[test]
 fn damaged_partitions_are_found_and_the_rest_is_served() {
@@ -117,4 +118,23 @@ fn a_newer_format_is_refused() {
     drop(main);
     let error = SqliteStore::open(&options(folder.path()), START).unwrap_err();
     assert!(matches!(error, StoreError::TooNew { found: 99, .. }), "{error}");
+}
+
+#[test]
+fn a_day_whose_file_was_cut_off_when_it_was_made_is_put_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    fill(&store, shop.id, 3);
+    // As a full disk leaves it, when nothing could be written all day.
+    let day = day_of(START) + 3;
+    let empty = day_file(&folder.path().join("history"), day, State::Closed);
+    std::fs::write(&empty, b"").unwrap();
+    let now = START.plus(Duration::from_secs(5 * 86_400));
+    store.compact_all(now).unwrap();
+    assert!(!empty.exists());
+    let plan = QueryPlan::of(shop.id, TOTAL.name, (START, now), 10, Aggregate::Count);
+    let found: f64 = store.answer(&plan).unwrap().series[0].points.iter().map(|point| point.1).sum();
+    assert!(found > 0.0);
 }

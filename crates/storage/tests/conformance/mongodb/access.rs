@@ -10,7 +10,7 @@ use crate::{START, added, embedded};
 #[test]
 fn a_spool_and_a_database_that_do_not_belong_together_are_refused() {
     for server in servers() {
-        let (spool, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let [spool, other, third] = [(); 3].map(|()| tempfile::tempdir().unwrap());
         let store = open(options(&server, spool.path(), "a"));
         added(&store, "shop");
         drop(store);
@@ -19,8 +19,11 @@ fn a_spool_and_a_database_that_do_not_belong_together_are_refused() {
         };
         let mut elsewhere = options(&server, spool.path(), "a");
         elsewhere.url = format!("{}/another", server.url());
+        let of_another = MongoOptions { spool: embedded(third.path()), ..elsewhere.clone() };
         let refused = attempt(elsewhere).unwrap_err();
         assert!(refused.contains("not the one that the spool in"), "{refused}");
+        // One that could not begin does not keep others from it.
+        attempt(of_another).unwrap();
         let embedded_store = wise_storage::SqliteStore::open(&embedded(other.path()), START).unwrap();
         added(&embedded_store, "mine");
         drop(embedded_store);

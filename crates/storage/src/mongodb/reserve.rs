@@ -1,0 +1,91 @@
+//! Room on the spool's disk for a change that MongoDB has taken already: half a change would have to be taken back.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::StoreError;
+
+/// More than a change of a definition writes.
+const BYTES: usize = 256 << 10;
+
+/// A file that takes up room, and is given up when there is none.
+#[derive(Debug)]
+pub(super) struct Reserve {
+    path: PathBuf,
+}
+
+impl Reserve {
+    /// In the spool's folder.
+    pub(super) fn new(folder: &Path) -> Self {
+        Self { path: folder.join("reserve") }
+    }
+
+    /// Makes sure that there is room.
+    ///
+    /// # Errors
+    /// The disk is full, or cannot be written.
+    pub(super) fn ensure(&self) -> Result<(), StoreError> {
+        if std::fs::metadata(&self.path).is_ok_and(|file| file.len() == BYTES as u64) {
+            return Ok(());
+        }
+        self.fill().map_err(|error| {
+            std::fs::remove_file(&self.path).ok();
+            StoreError::io(&self.path, &error)
+        })
+    }
+
+    fn fill(&self) -> std::io::Result<()> {
+        // Zeros would take no room where the file system compresses.
+        let mut bytes = vec![0; BYTES];
+        getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+        let mut file = std::fs::File::create(&self.path)?;
+        file.write_all(&bytes)?;
+        file.sync_all()
+    }
+
+    /// Writes something; should the disk be full, with the room that was kept for it.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub(super) fn spend(&self, write: impl Fn() -> Result<(), StoreError>) -> Result<(), StoreError> {
+        match write() {
+            Err(StoreError::DiskFull { .. }) => {
+                std::fs::remove_file(&self.path).ok();
+                write()
+            }
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn room_is_kept_until_it_is_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        let reserve = Reserve::new(folder.path());
+        reserve.ensure().unwrap();
+        let path = folder.path().join("reserve");
+        let full = || Err(StoreError::DiskFull { path: path.clone() });
+        reserve.spend(|| Ok(())).unwrap();
+        assert!(path.exists());
+        let tries = Cell::new(0);
+        let at_the_second_try = || {
+            tries.set(tries.get() + 1);
+            if path.exists() { full() } else { Ok(()) }
+        };
+        reserve.spend(at_the_second_try).unwrap();
+        assert_eq!(tries.get(), 2);
+        assert!(reserve.spend(full).is_err());
+        // What was cut off is made whole.
+        std::fs::write(&path, "short").unwrap();
+        reserve.ensure().unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), BYTES as u64);
+        let nowhere = Reserve::new(&folder.path().join("missing"));
+        assert!(nowhere.ensure().is_err());
+    }
+}
