@@ -9,7 +9,7 @@ test('the page of a monitor that is down says why', async ({ page, url }) => {
     await target.down();
     const { id, name } = await addWebsite('refused', target.url);
     await page.goto(url(`/monitors/${id}`));
-    await page.getByRole('heading', { level: 1, name }).waitFor();
+    await page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
     await textMatches(page.locator('.monitor-state'), /^Down for/);
     const failure = page.getByRole('region', { name: 'Last failure' });
     await textMatches(failure.locator('.class-name'), /^refused$/);

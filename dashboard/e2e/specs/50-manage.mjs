@@ -18,7 +18,7 @@ test('a monitor is edited, paused, resumed and deleted', async ({ page, url }) =
     await page.getByRole('textbox', { name: 'Name', exact: true }).last().fill('team');
     await page.getByRole('textbox', { name: 'Value of team' }).fill('web');
     await page.getByRole('button', { name: 'Save changes' }).click();
-    await page.getByRole('heading', { level: 1, name }).waitFor();
+    await page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
     const saved = await call('GET', `/monitors/${id}`);
     assert.deepEqual([saved.interval, saved.tags, saved.settings.url], ['3s', { team: 'web' }, target.url]);
 

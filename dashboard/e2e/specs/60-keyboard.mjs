@@ -32,7 +32,7 @@ test('the whole way by keyboard: skip, search, open, add, check, save', async ({
     await textMatches(row(page, name), /Healthy/);
     await tabTo(page, page.getByRole('link', { name, exact: true }));
     await page.keyboard.press('Enter');
-    await focused(page.getByRole('heading', { level: 1, name }));
+    await focused(page.getByRole('heading', { level: 1, name, exact: true }));
 
     await page.keyboard.press('?');
     await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();

@@ -41,6 +41,8 @@ pub(super) const FENCE: &str = "mongodb_fence";
 const BEGAN: &str = "mongodb_began";
 /// The last day that others have sent checks of, as far as is known.
 pub(super) const OTHERS: &str = "mongodb_others_until";
+/// Written before MongoDB is, to see whether the spool can be.
+const TRIED: &str = "mongodb_tried";
 /// What is left to be sent when it is to end may take this long.
 const LAST_WORDS: Duration = Duration::from_secs(20);
 /// The reader of transitions that sends them.
@@ -202,6 +204,12 @@ impl Link {
     /// Whether definitions are to be sent.
     pub(super) fn has_kept(&self) -> Result<bool, StoreError> {
         Ok(self.near.meta(KEPT)?.as_deref() == Some("yes"))
+    }
+
+    /// Whether the spool can be written: one that cannot refuses a change before MongoDB has it.
+    pub(super) fn try_spool(&self) -> Result<(), StoreError> {
+        // What is the same as before would not be written.
+        self.near.set_meta(TRIED, &random_id()?)
     }
 
     /// What is in MongoDB is not what is here: this process has to begin anew.

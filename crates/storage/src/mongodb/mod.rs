@@ -189,27 +189,37 @@ impl MongoStore {
     ) -> Result<(), StoreError> {
         let mut right = self.link.right();
         self.near().would_store(definition, expected)?;
-        self.link.reserve.ensure()?;
+        self.link.reserve.ensure(serde_json::to_string(definition).map_or(0, |body| body.len()))?;
+        match self.link.try_spool() {
+            // The reserve is for this.
+            Err(StoreError::DiskFull { .. }) => {}
+            other => other?,
+        }
         let sent = self.link.commit(&mut right, None, |lease| {
             Ok(vec![Operation::Monitor(documents::monitor(definition, lease.changes + 1)?)])
         });
-        match sent {
-            Ok(()) => {}
-            Err(error) if Self::can_wait(definition, &error) => self.link.keep_definitions()?,
-            Err(error) => return Err(error),
-        }
-        self.keep(&mut right, || match expected {
+        self.keep(&mut right, definition, sent, || match expected {
             None => self.near().insert_monitor(definition),
             Some(expected) => self.near().update_monitor(definition, expected),
         })
     }
 
-    /// Stores a change here that MongoDB has, or will have.
+    /// Stores a change of a definition here when MongoDB has taken it, or is to get it later.
     fn keep(
         &self,
         right: &mut Option<Lease>,
+        definition: &MonitorDefinition,
+        sent: Result<(), StoreError>,
         change: impl Fn() -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        match sent {
+            Ok(()) => {}
+            Err(error) if Self::can_wait(definition, &error) => {
+                self.link.keep_definitions()?;
+                return change();
+            }
+            Err(error) => return Err(error),
+        }
         let reserve = &self.link.reserve;
         let kept = reserve.spend(change).and_then(|()| reserve.spend(|| self.link.note_changes(right)));
         kept.inspect_err(|_| self.link.disagree(right))
@@ -238,17 +248,14 @@ impl DefinitionStore for MongoStore {
     fn delete_monitor(&self, id: MonitorId) -> Result<(), StoreError> {
         let mut right = self.link.right();
         let definition = self.near().monitor(id)?.ok_or(StoreError::NotFound)?;
-        self.link.reserve.ensure()?;
+        self.link.reserve.ensure(0)?;
+        // How much a monitor's changes of status take to go is not known beforehand.
+        self.link.try_spool()?;
         let sent = self.link.commit(&mut right, None, |lease| {
             let tombstone = documents::tombstone(id, lease.changes + 1);
             Ok(vec![Operation::Monitor(tombstone), Operation::Forget(id.to_string())])
         });
-        match sent {
-            Ok(()) => {}
-            Err(error) if Self::can_wait(&definition, &error) => self.link.keep_definitions()?,
-            Err(error) => return Err(error),
-        }
-        self.keep(&mut right, || self.near().delete_monitor(id))
+        self.keep(&mut right, &definition, sent, || self.near().delete_monitor(id))
     }
 
     fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {

@@ -21,6 +21,9 @@ use crate::sqlite::Reader as NearReader;
 const TOGETHER: usize = 32;
 /// Samples and buckets that are read together, about: some tens of megabytes.
 const READ_TOGETHER: usize = 1_000_000;
+/// Days of monitors that are read together at most, whatever those before had: of samples, and of rollups.
+const SAMPLED_DAYS: i64 = 64;
+const ROLLED_DAYS: i64 = 512;
 
 pub(super) fn day_of(time: Timestamp) -> i64 {
     time.as_micros().div_euclid(MICROS_A_DAY)
@@ -60,6 +63,7 @@ impl Link {
             remote,
             ahead: RefCell::default(),
             together: Cell::new(1),
+            largest: Cell::new(1),
         })
     }
 }
@@ -85,8 +89,10 @@ pub(super) struct Reader<'l> {
     remote: Range<i64>,
     /// What was read for monitors that come next.
     ahead: RefCell<HashMap<MonitorId, Found>>,
-    /// How many monitors to read together: what there is of the first ones tells.
+    /// How many monitors to read together: what there was of those before tells.
     together: Cell<usize>,
+    /// The most that there was of one.
+    largest: Cell<usize>,
 }
 
 /// What was read from MongoDB, by monitor.
@@ -148,9 +154,14 @@ impl Reader<'_> {
             }
         }
         let mut found = self.read_together(&monitors)?.found;
-        let size: usize =
-            found.values().flat_map(Found::values).flat_map(BTreeMap::values).flatten().map(size_of).sum();
-        self.together.set((READ_TOGETHER * monitors.len() / size.max(1)).clamp(1, TOGETHER));
+        let size = |one: &Found| one.values().flat_map(BTreeMap::values).flatten().map(size_of).sum();
+        let largest = found.values().map(size).max().unwrap_or(0).max(self.largest.get());
+        self.largest.set(largest);
+        let days = if self.plan.resolution() == Resolution::Raw { SAMPLED_DAYS } else { ROLLED_DAYS };
+        let length = self.remote.end.saturating_sub(self.remote.start).max(1);
+        let by_days = usize::try_from(days / length).unwrap_or(TOGETHER);
+        let most = TOGETHER.min(READ_TOGETHER / largest).min(by_days).min(2 * count);
+        self.together.set(most.max(1));
         let wanted = found.remove(&monitor).unwrap_or_default();
         let mut ahead = self.ahead.borrow_mut();
         ahead.extend(monitors.iter().skip(1).map(|one| (*one, found.remove(one).unwrap_or_default())));

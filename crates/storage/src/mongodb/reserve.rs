@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
 
-/// More than a change of a definition writes.
-const BYTES: usize = 256 << 10;
+/// The least that is kept; a change of a small definition writes some thirty kilobytes.
+const LEAST: u64 = 256 << 10;
+/// A definition is written to the log, and later to the file; indexes come on top.
+const TIMES: u64 = 3;
+const ON_TOP: u64 = 64 << 10;
 
 /// A file that takes up room, and is given up when there is none.
 #[derive(Debug)]
@@ -20,23 +23,24 @@ impl Reserve {
         Self { path: folder.join("reserve") }
     }
 
-    /// Makes sure that there is room.
+    /// Makes sure that there is room for a definition of that many bytes.
     ///
     /// # Errors
     /// The disk is full, or cannot be written.
-    pub(super) fn ensure(&self) -> Result<(), StoreError> {
-        if std::fs::metadata(&self.path).is_ok_and(|file| file.len() == BYTES as u64) {
+    pub(super) fn ensure(&self, bytes: usize) -> Result<(), StoreError> {
+        let wanted = (bytes as u64 * TIMES + ON_TOP).max(LEAST);
+        if std::fs::metadata(&self.path).is_ok_and(|file| file.len() >= wanted) {
             return Ok(());
         }
-        self.fill().map_err(|error| {
+        self.fill(wanted).map_err(|error| {
             std::fs::remove_file(&self.path).ok();
             StoreError::io(&self.path, &error)
         })
     }
 
-    fn fill(&self) -> std::io::Result<()> {
+    fn fill(&self, size: u64) -> std::io::Result<()> {
         // Zeros would take no room where the file system compresses.
-        let mut bytes = vec![0; BYTES];
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
         getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
         let mut file = std::fs::File::create(&self.path)?;
         file.write_all(&bytes)?;
@@ -68,7 +72,7 @@ mod tests {
     fn room_is_kept_until_it_is_needed() {
         let folder = tempfile::tempdir().unwrap();
         let reserve = Reserve::new(folder.path());
-        reserve.ensure().unwrap();
+        reserve.ensure(100).unwrap();
         let path = folder.path().join("reserve");
         let full = || Err(StoreError::DiskFull { path: path.clone() });
         reserve.spend(|| Ok(())).unwrap();
@@ -83,9 +87,13 @@ mod tests {
         assert!(reserve.spend(full).is_err());
         // What was cut off is made whole.
         std::fs::write(&path, "short").unwrap();
-        reserve.ensure().unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().len(), BYTES as u64);
+        reserve.ensure(100).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), LEAST);
+        for definition in [1_000_000, 100] {
+            reserve.ensure(definition).unwrap();
+            assert!(std::fs::metadata(&path).unwrap().len() > 3_000_000, "it does not shrink");
+        }
         let nowhere = Reserve::new(&folder.path().join("missing"));
-        assert!(nowhere.ensure().is_err());
+        assert!(nowhere.ensure(100).is_err());
     }
 }

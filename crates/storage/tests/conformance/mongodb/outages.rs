@@ -151,3 +151,25 @@ fn a_spool_that_may_not_grow_gives_up_the_oldest_days_and_says_so() {
         });
     }
 }
+
+#[test]
+fn a_spool_that_cannot_be_written_refuses_a_change_before_mongodb_has_it() {
+    for server in servers() {
+        let (spool, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = open(options(&server, spool.path(), "a"));
+        let shop = added(&store, "shop");
+        let other = rusqlite::Connection::open(spool.path().join("wise.sqlite3")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let refused = [store.insert_monitor(&definition("late")), store.delete_monitor(shop)];
+        assert!(refused.iter().all(|one| matches!(one, Err(StoreError::InUse { .. }))), "{refused:?}");
+        other.execute_batch("ROLLBACK").unwrap();
+        // Nothing was half made: it goes on as if nobody had asked.
+        assert_eq!(*store.state().lost().borrow(), None);
+        store.insert_monitor(&definition("late")).unwrap();
+        drop(store);
+        let copy = open(options(&server, elsewhere.path(), "b"));
+        let mut names: Vec<String> = copy.monitors().unwrap().into_iter().map(|one| one.spec.name).collect();
+        names.sort();
+        assert_eq!(names, ["late", "shop"]);
+    }
+}
