@@ -90,34 +90,22 @@ fn dashboard() -> anyhow::Result<()> {
 pub(crate) fn soak() -> anyhow::Result<()> {
     setup::for_tests()?;
     run(&mut command("cargo", &["build", "--locked", "-p", "wise-monitoring"]))?;
-    run(command(
-        "cargo",
-        &["test", "--locked", "-p", "wise-e2e", "--test", "it", "--", "kills", "--nocapture"],
-    )
-    .env("WISE_KILL_ROUNDS", "50"))?;
-    run(command(
-        "cargo",
-        &[
-            "test",
-            "--locked",
-            "-p",
-            "wise-storage",
-            "--test",
-            "conformance",
-            "--",
-            "ten_minutes",
-            "--nocapture",
-        ],
-    )
-    .env("WISE_OUTAGE_SECONDS", "600"))
+    let long = |package: &str, test: &str, name: &str, variable: &str, value: &str| {
+        let arguments = ["test", "--locked", "-p", package, "--test", test, "--", name, "--nocapture"];
+        run(with_paths(&mut command("cargo", &arguments)).env(variable, value))
+    };
+    long("wise-e2e", "it", "kills", "WISE_KILL_ROUNDS", "50")?;
+    long("wise-storage", "conformance", "ten_minutes", "WISE_OUTAGE_SECONDS", "600")
+}
+
+/// Tells tests where the binary and the Python programs are, wherever Cargo builds.
+fn with_paths(command: &mut Command) -> &mut Command {
+    command.env("WISE_BINARY", target().join("debug/wise-monitoring")).env("WISE_VENV", target().join("venv"))
 }
 
 fn e2e() -> anyhow::Result<()> {
     run(&mut command("cargo", &["build", "--locked", "-p", "wise-monitoring"]))?;
-    let binary = target().join("debug/wise-monitoring");
-    run(command("cargo", &["test", "--locked", "-p", "wise-e2e"])
-        .env("WISE_BINARY", binary)
-        .env("WISE_VENV", target().join("venv")))
+    run(with_paths(&mut command("cargo", &["test", "--locked", "-p", "wise-e2e"])))
 }
 
 fn browser() -> anyhow::Result<()> {
