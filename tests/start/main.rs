@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 use wise_core::{
-    CheckRecord, Clock, ManagedBy, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading, Status,
-    SystemClock, Transition,
+    CheckRecord, Clock, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading, Status, SystemClock,
+    Transition,
 };
 use wise_e2e::{Builder, Nginx, until};
 use wise_storage::ports::{DefinitionStore, HistoryStore, MainRecord};
@@ -116,17 +116,7 @@ fn fill(folder: &std::path::Path, url: &str, monitors: u64, days: u64) {
             spec.interval = Some("300s".parse().expect("an interval"));
             spec.tags.insert("team".to_owned(), teams[number as usize % teams.len()].to_owned());
             spec.tags.insert("group".to_owned(), format!("group {}", number / 100));
-            let definition = MonitorDefinition {
-                id: MonitorId::generate(),
-                spec,
-                version: 1,
-                created_at: start,
-                updated_at: start,
-                created_by: "bench".to_owned(),
-                updated_by: "bench".to_owned(),
-                managed_by: ManagedBy::Api,
-                slot: None,
-            };
+            let definition = MonitorDefinition::new(MonitorId::generate(), spec, "bench", start);
             store.insert_monitor(&definition).expect("a definition");
             definition.id
         })

@@ -139,17 +139,7 @@ impl Catalog {
     ) -> Result<CatalogEntry, CatalogError> {
         let (plugin, monitor) = self.validate(id, &mut spec)?;
         let now = self.parts.clock.now();
-        let mut definition = MonitorDefinition {
-            id,
-            spec,
-            version: 1,
-            created_at: now,
-            updated_at: now,
-            created_by: by.to_owned(),
-            updated_by: by.to_owned(),
-            managed_by,
-            slot: None,
-        };
+        let mut definition = MonitorDefinition { managed_by, ..MonitorDefinition::new(id, spec, by, now) };
         definition.slot = Some(self.take_place(&definition));
         let stored =
             self.sealed(&definition).and_then(|sealed| Ok(self.parts.store.insert_monitor(&sealed)?));
@@ -348,17 +338,8 @@ impl Catalog {
         // It has no id, and so no past.
         let monitor = (plugin.build)(spec.settings.clone(), &self.parts.build)?;
         let now = self.parts.clock.now();
-        let definition = MonitorDefinition {
-            id: MonitorId::generate(),
-            spec,
-            version: 0,
-            created_at: now,
-            updated_at: now,
-            created_by: String::new(),
-            updated_by: String::new(),
-            managed_by: ManagedBy::Api,
-            slot: None,
-        };
+        let definition =
+            MonitorDefinition { version: 0, ..MonitorDefinition::new(MonitorId::generate(), spec, "", now) };
         Ok(self.parts.orchestrator.try_out(&definition, plugin, monitor).await)
     }
 

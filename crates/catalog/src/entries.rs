@@ -71,23 +71,13 @@ mod tests {
     use std::sync::Arc;
 
     use serde_json::json;
-    use wise_core::{ManagedBy, MonitorDefinition, MonitorSpec, Timestamp};
+    use wise_core::{MonitorDefinition, MonitorSpec, Timestamp};
 
     use super::*;
 
     fn entry(id: MonitorId, name: &str) -> CatalogEntry {
         let now = Timestamp::default();
-        let definition = MonitorDefinition {
-            id,
-            spec: MonitorSpec::new(name, "t", json!({})),
-            version: 1,
-            created_at: now,
-            updated_at: now,
-            created_by: String::new(),
-            updated_by: String::new(),
-            managed_by: ManagedBy::Api,
-            slot: None,
-        };
+        let definition = MonitorDefinition::new(id, MonitorSpec::new(name, "t", json!({})), "", now);
         CatalogEntry { definition: Arc::new(definition), problem: None }
     }
 

@@ -183,6 +183,23 @@ pub struct MonitorDefinition {
     pub slot: Option<u32>,
 }
 
+impl MonitorDefinition {
+    /// The first version of a definition that is made through the API, with no place yet.
+    pub fn new(id: MonitorId, spec: MonitorSpec, by: &str, at: Timestamp) -> Self {
+        Self {
+            id,
+            spec,
+            version: 1,
+            created_at: at,
+            updated_at: at,
+            created_by: by.to_owned(),
+            updated_by: by.to_owned(),
+            managed_by: ManagedBy::Api,
+            slot: None,
+        }
+    }
+}
+
 /// When a probe of a monitor runs, overrides applied.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProbeSchedule {

@@ -12,13 +12,15 @@
     reason = "it measures real time"
 )]
 
+mod shared;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use wise_core::{
-    CheckRecord, ManagedBy, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading, Status, Timestamp,
+    CheckRecord, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading, Status, Timestamp,
 };
 use wise_storage::ports::Store;
 use wise_storage::{
@@ -26,29 +28,17 @@ use wise_storage::{
 };
 use wise_testbed::Mongo;
 
+use shared::{Noise, cpu_seconds};
+
 static LATENCY: MetricSpec = MetricSpec::latency("bench.total_seconds", "Latency", "Log-normal");
 /// 2026-01-01, at midnight.
 const START: u64 = 1_767_225_600;
 const HOUR: u64 = 3600;
 const ASKED: u32 = 20;
 
-/// Splitmix64: the figures are the same in every run.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn latency(&mut self) -> f64 {
-        let normal =
-            (-2.0 * self.next().max(1e-12).ln()).sqrt() * (std::f64::consts::TAU * self.next()).cos();
-        ((0.05 * (normal * 0.4).exp()) * 1e6).round() / 1e6
-    }
+/// Log-normal, in seconds, to the microsecond.
+fn latency(noise: &mut Noise) -> f64 {
+    ((0.05 * (noise.normal() * 0.4).exp()) * 1e6).round() / 1e6
 }
 
 fn at(second: u64) -> Timestamp {
@@ -70,17 +60,12 @@ fn embedded(folder: &Path) -> SqliteOptions {
 
 fn monitors(store: &dyn Store, count: usize) -> Vec<MonitorId> {
     let add = |index: usize| {
-        let definition = MonitorDefinition {
-            id: MonitorId::from_file_name(&format!("m{index}")),
-            spec: MonitorSpec::new(format!("m{index}"), "bench", json!({})),
-            version: 1,
-            created_at: at(0),
-            updated_at: at(0),
-            created_by: "bench".to_owned(),
-            updated_by: "bench".to_owned(),
-            managed_by: ManagedBy::Api,
-            slot: None,
-        };
+        let definition = MonitorDefinition::new(
+            MonitorId::from_file_name(&format!("m{index}")),
+            MonitorSpec::new(format!("m{index}"), "bench", json!({})),
+            "bench",
+            at(0),
+        );
         store.insert_monitor(&definition).unwrap();
         definition.id
     };
@@ -98,7 +83,7 @@ fn fill(store: &dyn Store, ids: &[MonitorId], interval: u64, mut minutely: impl 
                 ids.iter().enumerate().filter(|(index, _)| *index as u64 % interval == second % interval);
             let records: Vec<CheckRecord> = due
                 .map(|(_, id)| {
-                    let latency = noise.latency();
+                    let latency = latency(&mut noise);
                     let jitter = (noise.next() * noise.next() * 4000.0) as u64;
                     CheckRecord {
                         monitor: *id,
@@ -198,12 +183,4 @@ fn main() {
             program.file_name().unwrap_or_default().display()
         );
     }
-}
-
-/// Processor seconds of this process so far.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
-    // Clock ticks; a hundred a second on Linux.
-    fields.map(|field| field.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }

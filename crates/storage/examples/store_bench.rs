@@ -11,6 +11,8 @@
     reason = "it measures real time"
 )]
 
+mod shared;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -20,11 +22,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use wise_core::{
-    CheckRecord, Failure, ManagedBy, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading, Status,
-    Timestamp, common,
+    CheckRecord, Failure, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading, Status, Timestamp,
+    common,
 };
 use wise_storage::ports::{DefinitionStore, HistoryStore};
 use wise_storage::{Aggregate, Grouping, QueryPlan, ResultQuery, Retention, SqliteOptions, SqliteStore};
+
+use shared::{Noise, cpu_seconds};
 
 static LATENCY: MetricSpec = MetricSpec::latency("bench.total_seconds", "Latency", "Log-normal");
 static PERCENT: MetricSpec = MetricSpec::ratio("bench.cpu_ratio", "CPU", "Noise around a wave");
@@ -38,24 +42,6 @@ const CHECKS_A_DAY: i64 = DAY / INTERVAL;
 const READINGS: u64 = 5;
 /// 2026-01-01.
 const START: i64 = 1_767_225_600;
-
-/// Splitmix64: the figures are the same in every run.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Normal, by Box and Muller.
-    fn normal(&mut self) -> f64 {
-        (-2.0 * self.next().max(1e-12).ln()).sqrt() * (std::f64::consts::TAU * self.next()).cos()
-    }
-}
 
 /// One monitor's readings over time.
 struct Source {
@@ -153,17 +139,12 @@ fn sources(store: &SqliteStore, monitors: usize) -> Vec<Source> {
     let at = Timestamp::from_seconds(START);
     (0..monitors)
         .map(|index| {
-            let definition = MonitorDefinition {
-                id: MonitorId::from_file_name(&format!("m{index}")),
-                spec: MonitorSpec::new(format!("m{index}"), "bench", json!({})),
-                version: 1,
-                created_at: at,
-                updated_at: at,
-                created_by: "bench".to_owned(),
-                updated_by: "bench".to_owned(),
-                managed_by: ManagedBy::Api,
-                slot: None,
-            };
+            let definition = MonitorDefinition::new(
+                MonitorId::from_file_name(&format!("m{index}")),
+                MonitorSpec::new(format!("m{index}"), "bench", json!({})),
+                "bench",
+                at,
+            );
             store.insert_monitor(&definition).unwrap();
             Source::new(definition.id, index as u64)
         })
@@ -205,21 +186,6 @@ fn fill(store: &SqliteStore, sources: &mut [Source], days: i64, load: Load, batc
         store.compact_all(Timestamp::from_seconds(START + (day + 1) * DAY + 300)).unwrap();
     }
     (cpu, wall)
-}
-
-/// Processor seconds of this process so far.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<f64> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|n| n.parse().unwrap())
-        .collect();
-    fields.iter().sum::<f64>() / 100.0
 }
 
 fn peak_megabytes() -> f64 {

@@ -10,8 +10,7 @@ use std::time::Duration;
 use behaviour::{Behaviour, PLUGIN, Scripted};
 use serde_json::json;
 use wise_core::{
-    CheckRecord, HumanDuration, ManagedBy, MonitorDefinition, MonitorId, MonitorSpec, Status, SystemClock,
-    Timestamp,
+    CheckRecord, HumanDuration, MonitorDefinition, MonitorId, MonitorSpec, Status, SystemClock, Timestamp,
 };
 use wise_orchestrator::{Batch, MonitorRun, Orchestrator, OrchestratorConfig, Sink, StartMode};
 
@@ -52,17 +51,7 @@ impl Fixture {
         spec.timeout = Some(HumanDuration(Duration::from_millis(300)));
         change(&mut spec);
         let id = MonitorId::generate();
-        let definition = MonitorDefinition {
-            id,
-            spec,
-            version: 1,
-            created_at: Timestamp::default(),
-            updated_at: Timestamp::default(),
-            created_by: String::new(),
-            updated_by: String::new(),
-            managed_by: ManagedBy::Api,
-            slot: None,
-        };
+        let definition = MonitorDefinition::new(id, spec, "", Timestamp::default());
         let monitor = Ok(Arc::new(Scripted(behaviour)) as Arc<dyn wise_core::Monitor>);
         let (definition, start) = (Arc::new(definition), StartMode::Now);
         self.orchestrator.upsert(MonitorRun { definition, plugin: &PLUGIN, monitor, restored: None, start });

@@ -227,23 +227,18 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wise_core::{Failure, ManagedBy, ManualClock, MetricSpec, MonitorSpec, Reading, common};
+    use wise_core::{Failure, ManualClock, MetricSpec, MonitorSpec, Reading, common};
 
     static TOTAL: MetricSpec = MetricSpec::latency("t.total_seconds", "Total", "Time of the whole check");
 
     fn definition() -> MonitorDefinition {
         let now = Timestamp::default();
-        MonitorDefinition {
-            id: MonitorId::generate(),
-            spec: MonitorSpec::new("shop", "t", serde_json::json!({})),
-            version: 1,
-            created_at: now,
-            updated_at: now,
-            created_by: String::new(),
-            updated_by: String::new(),
-            managed_by: ManagedBy::Api,
-            slot: None,
-        }
+        MonitorDefinition::new(
+            MonitorId::generate(),
+            MonitorSpec::new("shop", "t", serde_json::json!({})),
+            "",
+            now,
+        )
     }
 
     fn record(id: MonitorId, time: Timestamp, status: Status, failed: bool, seconds: f64) -> CheckRecord {

@@ -71,6 +71,27 @@ impl Job<'_> {
         outcome
     }
 
+    /// How many series of checks there are, and how many bytes of them, as far as it can be told: a file that was cut off
+    /// when it was made has no tables.
+    fn size(&self) -> (u64, u64) {
+        let (mut bytes, mut series) = (0_u64, 0_u64);
+        for path in self.sources {
+            let Ok(file) = open(path, Access::Read) else { continue };
+            let (here, count): (i64, i64) = file
+                .query_row(
+                    "SELECT coalesce(sum(bytes), 0), count(*) FROM
+                     (SELECT sum(length(data)) AS bytes FROM chunk GROUP BY monitor, probe, origin)",
+                    [],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .unwrap_or_default();
+            bytes += here.unsigned_abs();
+            // Most are in every source: what there are most of is how many there are.
+            series = series.max(count.unsigned_abs());
+        }
+        (series, bytes)
+    }
+
     fn write(&self, scratch: &Path, is_known: impl Fn(u32) -> bool) -> Result<bool, StoreError> {
         let (series, bytes) = self.size();
         let mut output = DayWriter::create(scratch, series, bytes)?;
@@ -147,29 +168,6 @@ impl Job<'_> {
             }
         }
         Ok(true)
-    }
-}
-
-impl Job<'_> {
-    /// How many series of checks there are, and how many bytes of them, as far as it can be told: a file that was cut off
-    /// when it was made has no tables.
-    fn size(&self) -> (u64, u64) {
-        let (mut bytes, mut series) = (0_u64, 0_u64);
-        for path in self.sources {
-            let Ok(file) = open(path, Access::Read) else { continue };
-            let (here, count): (i64, i64) = file
-                .query_row(
-                    "SELECT coalesce(sum(bytes), 0), count(*) FROM
-                     (SELECT sum(length(data)) AS bytes FROM chunk GROUP BY monitor, probe, origin)",
-                    [],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
-                )
-                .unwrap_or_default();
-            bytes += here.unsigned_abs();
-            // Most are in every source: what there are most of is how many there are.
-            series = series.max(count.unsigned_abs());
-        }
-        (series, bytes)
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use wise_core::{
-    Failure, FoundMetric, Labels, ManagedBy, MetricRef, MetricSpec, MonitorSpec, Reading, ReadingValue,
-    Reason, Status, common,
+    Failure, FoundMetric, Labels, MetricRef, MetricSpec, MonitorSpec, Reading, ReadingValue, Reason, Status,
+    common,
 };
 
 use super::*;
@@ -33,17 +33,12 @@ fn options(folder: &Path) -> SqliteOptions {
 }
 
 fn definition(name: &str) -> MonitorDefinition {
-    MonitorDefinition {
-        id: MonitorId::generate(),
-        spec: MonitorSpec::new(name, "t", json!({"url": "x"})),
-        version: 1,
-        created_at: START,
-        updated_at: START,
-        created_by: "me".to_owned(),
-        updated_by: "me".to_owned(),
-        managed_by: ManagedBy::Api,
-        slot: None,
-    }
+    MonitorDefinition::new(
+        MonitorId::generate(),
+        MonitorSpec::new(name, "t", json!({"url": "x"})),
+        "me",
+        START,
+    )
 }
 
 fn record(id: MonitorId, time: Timestamp, seconds: f64) -> CheckRecord {

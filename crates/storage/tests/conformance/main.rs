@@ -15,8 +15,8 @@ use std::time::Duration;
 use serde_json::json;
 use tempfile::TempDir;
 use wise_core::{
-    CheckRecord, Labels, ManagedBy, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading,
-    ReadingValue, Status, Timestamp,
+    CheckRecord, Labels, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading, ReadingValue,
+    Status, Timestamp,
 };
 use wise_storage::ports::Store;
 use wise_storage::{MongoOptions, MongoStore, Retention, SqliteOptions, SqliteStore, Timing};
@@ -142,17 +142,12 @@ fn on_every_backend(run: impl Fn(&dyn Bed)) {
 }
 
 fn definition(name: &str) -> MonitorDefinition {
-    MonitorDefinition {
-        id: MonitorId::generate(),
-        spec: MonitorSpec::new(name, "t", json!({"url": "x"})),
-        version: 1,
-        created_at: START,
-        updated_at: START,
-        created_by: "me".to_owned(),
-        updated_by: "me".to_owned(),
-        managed_by: ManagedBy::Api,
-        slot: None,
-    }
+    MonitorDefinition::new(
+        MonitorId::generate(),
+        MonitorSpec::new(name, "t", json!({"url": "x"})),
+        "me",
+        START,
+    )
 }
 
 fn added(store: &dyn Store, name: &str) -> MonitorId {
