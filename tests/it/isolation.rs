@@ -65,7 +65,7 @@ fn bad_servers(runtime: &tokio::runtime::Runtime) -> Vec<(&'static str, String)>
     servers
 }
 
-/// A server with a certificate that nobody can accept.
+/// A server with a certificate that no one can accept.
 fn tls_server(runtime: &tokio::runtime::Runtime, is_expired: bool) -> String {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
@@ -116,7 +116,7 @@ fn a_hundred_healthy_neighbours_keep_their_times() {
             bad.push((kind, id));
         }
     }
-    // Database servers that stand still: the kernel takes connections for them, and nobody answers.
+    // Database servers that stand still: the kernel takes connections for them, and no one answers.
     let (mut postgres, mut maria, mut redis) = (Postgres::start(&[]), MariaDb::start(&[]), Redis::start(&[]));
     let mute = Silent::default();
     for service in [&mut postgres.service, &mut maria.service, &mut redis.service] {

@@ -215,7 +215,7 @@ fn places_on_the_map_are_kept_for_life() {
     let server = Server::start(folder.path());
     let after = map(&server);
     assert!(after.iter().all(|place| before.contains(place)), "{after:?} is not of {before:?}");
-    // What has become free is used again, and whoever changes the group moves.
+    // What has become free is used again, and anyone who changes the group moves.
     add(&server, "e", "shop");
     let body = json!({"tags": {"group": "mail"}});
     let path = format!("/api/v1/monitors/{}", ids[1]);

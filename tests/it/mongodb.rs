@@ -67,7 +67,7 @@ fn the_product_runs_on_it_and_goes_on_without_it() {
         let kept = server.call("DELETE", &format!("/api/v1/monitors/{id}"), None);
         assert_eq!(kept.status, 503, "{}", kept.body);
         nginx.switch_off();
-        // It goes on being watched, as if nobody had asked.
+        // It goes on being watched, as if no one had asked.
         server.wait_for_status(&id, "unhealthy");
         let results = server.get(&format!("/api/v1/monitors/{id}/results?limit=5"));
         assert_eq!(results["items"][0]["error_class"], "refused", "{results}");
@@ -134,7 +134,7 @@ fn a_second_process_takes_over_from_one_that_died_or_sleeps() {
             let results = third.get(&format!("/api/v1/monitors/{id}/results?limit=1"));
             if results["items"][0]["worker"] == "third" { Ok(()) } else { Err(results) }
         });
-        // It is the same process: whoever started it can end it.
+        // It is the same process: anyone who started it can end it.
         let before = second.child.id();
         assert_eq!(third.stop(), Some(0));
         until("it takes its turn", || {

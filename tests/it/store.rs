@@ -44,7 +44,7 @@ impl Bed {
         self.builder(command, free_port()).start()
     }
 
-    /// On a port of its own, which it has again when it begins anew.
+    /// On a port of its own, which it has again when it begins again.
     fn builder(&self, command: Command, port: u16) -> Builder {
         let listen = format!("127.0.0.1:{port}");
         let builder = Builder::with(command, self.folder.path()).env("WISE_SERVER__LISTEN", &listen);

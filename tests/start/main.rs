@@ -163,13 +163,13 @@ fn fill(folder: &std::path::Path, url: &str, monitors: u64, days: u64) {
             })
             .collect();
         store.append(&records).expect("checks");
-        store.tend(time).expect("house-keeping");
+        store.maintain(time).expect("house-keeping");
         if tick % (DAY / INTERVAL) == 2 {
             store.compact_all(time).expect("days are compacted");
         }
     }
     store.compact_all(now).expect("days are compacted");
-    store.tend(now.plus(Duration::from_secs(7200))).expect("retention");
+    store.maintain(now.plus(Duration::from_secs(7200))).expect("retention");
 }
 
 fn bytes(folder: &std::path::Path) -> u64 {

@@ -35,7 +35,7 @@ pub(crate) fn limit(given: Option<usize>) -> Result<usize, Problem> {
         Some(limit) => {
             let error = FieldError::new("limit", "out of range")
                 .value(limit)
-                .cure(format!("use a number from 1 to {MAX_LIMIT}"));
+                .hint(format!("use a number from 1 to {MAX_LIMIT}"));
             Err(Problem::field(Kind::Malformed, error))
         }
     }
@@ -47,7 +47,7 @@ pub(crate) fn read<T: std::str::FromStr>(given: Option<&str>) -> Result<Option<T
         .map(|text| {
             text.parse().map_err(|_| {
                 let error = FieldError::new("cursor", "is no cursor of this list").value(text);
-                Problem::field(Kind::Malformed, error.cure("use the next_cursor of the page before"))
+                Problem::field(Kind::Malformed, error.hint("use the next_cursor of the page before"))
             })
         })
         .transpose()

@@ -9,13 +9,13 @@ mod body;
 mod collector;
 mod csv;
 mod cursor;
-mod glance;
 mod guard;
 mod live;
 mod openapi;
 mod problem;
 mod readings;
 mod routes;
+mod summary;
 mod view;
 
 pub use access::{Access, Permission, Principal, permission};

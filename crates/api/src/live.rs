@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(250);
 const MEMORY: usize = 256;
 /// Bytes of such events at most.
 const MEMORY_BYTES: usize = 4 * 1024 * 1024;
-/// With nobody listening for this many ticks, the memory is given up: whoever comes back gets a snapshot.
+/// With no one listening for this many ticks, the memory is given up: anyone who comes back gets a snapshot.
 const IDLE_TICKS: u32 = 240;
 
 /// An event, as it goes over the wire.

@@ -90,7 +90,7 @@ pub(crate) struct FieldErrorView {
     /// Why it is wrong.
     reason: String,
     /// What to write instead.
-    cure: Option<String>,
+    hint: Option<String>,
 }
 
 impl Problem {
@@ -154,7 +154,7 @@ impl From<CatalogError> for Problem {
                 kind: Kind::Conflict,
                 detail,
                 errors: vec![
-                    FieldError::new("name", "is taken by another monitor").value(name).cure("choose another"),
+                    FieldError::new("name", "is taken by another monitor").value(name).hint("choose another"),
                 ],
             },
             CatalogError::InUse(_) => Self {
@@ -178,7 +178,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let text = error.to_string();
         tracing::error!("the store failed a request: {text}");
-        // Paths of the server are for its log, not for whoever asks.
+        // Paths of the server are for its log, not for anyone who asks.
         let detail = match error {
             StoreError::DiskFull { .. } => "nothing was changed: the server's disk is full",
             StoreError::NotWritable { .. } => "nothing was changed: the server's store cannot be written",

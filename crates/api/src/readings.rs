@@ -47,8 +47,8 @@ pub(crate) struct ReadingView {
     value: Option<f64>,
     /// `exact`, `estimate`, or why there is no value: `unsupported`, `no_permission`, `unknown`.
     quality: &'static str,
-    /// What would cure a missing permission.
-    cure: Option<String>,
+    /// What would hint a missing permission.
+    hint: Option<String>,
 }
 
 impl ReadingsView {
@@ -76,11 +76,11 @@ impl ReadingView {
             MetricRef::Declared(spec) => (spec.title.to_owned(), spec.unit.to_owned()),
             MetricRef::Found(found) => (found.name.clone(), found.unit.clone()),
         };
-        let (quality, cure) = match &reading.value {
+        let (quality, hint) = match &reading.value {
             ReadingValue::Exact(_) => ("exact", None),
             ReadingValue::Estimate(_) => ("estimate", None),
             ReadingValue::Absent(Absent::Unsupported) => ("unsupported", None),
-            ReadingValue::Absent(Absent::NoPermission(cure)) => ("no_permission", Some(cure.clone())),
+            ReadingValue::Absent(Absent::NoPermission(hint)) => ("no_permission", Some(hint.clone())),
             ReadingValue::Absent(Absent::NotKnown) => ("unknown", None),
         };
         Self {
@@ -90,7 +90,7 @@ impl ReadingView {
             labels: reading.labels.pairs().iter().cloned().collect(),
             value: reading.value.number(),
             quality,
-            cure,
+            hint,
         }
     }
 }

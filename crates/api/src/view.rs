@@ -9,7 +9,7 @@ use wise_catalog::{Catalog, CatalogEntry};
 use wise_core::{CheckRecord, HumanDuration, ManagedBy, Plugin, Reason, Status, Timestamp, Transition};
 use wise_storage::{Maintenance, Overview, OverviewDelta, OverviewSnapshot, StoredResult, Uptime};
 
-use crate::glance::{Compact, FIELDS, Groups};
+use crate::summary::{Compact, FIELDS, Groups};
 
 /// A monitor: its definition and how it stands.
 #[derive(Debug, Serialize, ToSchema)]

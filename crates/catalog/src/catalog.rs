@@ -14,10 +14,10 @@ use wise_storage::{Overview, Recorder, Sealer, StoreError};
 
 use crate::entries::Entries;
 use crate::error::CatalogError;
-use crate::sky::{self, Sky};
+use crate::layout::{self, Layout};
 
 /// Setting of the store that has the groups of the galaxy map.
-const SKY: &str = "sky";
+const LAYOUT: &str = "layout";
 
 /// What a catalog works with.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ pub struct Catalog {
     pub(crate) parts: Parts,
     /// One change at a time: names, circles and versions are checked against what is in force.
     writes: Mutex<()>,
-    sky: Mutex<Sky>,
+    layout: Mutex<Layout>,
     entries: RwLock<Entries>,
 }
 
@@ -69,7 +69,7 @@ type Built = Result<Arc<dyn Monitor>, FieldErrors>;
 impl Catalog {
     /// An empty catalog; [`Catalog::start`] fills it from the store.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, writes: Mutex::default(), sky: Mutex::default(), entries: RwLock::default() }
+        Self { parts, writes: Mutex::default(), layout: Mutex::default(), entries: RwLock::default() }
     }
 
     /// The plugins.
@@ -204,7 +204,7 @@ impl Catalog {
             updated_by: by.to_owned(),
             ..old.clone()
         };
-        let moves = sky::group_of(&definition) != sky::group_of(old);
+        let moves = layout::group_of(&definition) != layout::group_of(old);
         if moves {
             definition.slot = None;
             definition.slot = Some(self.take_place(&definition));
@@ -273,51 +273,51 @@ impl Catalog {
         self.put_in_force((**definition).clone(), plugin, monitor, restored, StartMode::Now);
     }
 
-    fn sky(&self) -> MutexGuard<'_, Sky> {
-        self.sky.lock().unwrap_or_else(PoisonError::into_inner)
+    fn layout(&self) -> MutexGuard<'_, Layout> {
+        self.layout.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Brings back the galaxy map, and gives every definition its place.
-    pub(crate) fn start_sky(&self, definitions: &mut [MonitorDefinition]) -> Result<(), StoreError> {
-        let stored = self.parts.store.meta(SKY)?.unwrap_or_default();
-        let mut sky = Sky::from_text(&stored);
-        sky.take_all(definitions);
-        let text = sky.to_text();
+    pub(crate) fn start_layout(&self, definitions: &mut [MonitorDefinition]) -> Result<(), StoreError> {
+        let stored = self.parts.store.meta(LAYOUT)?.unwrap_or_default();
+        let mut layout = Layout::from_text(&stored);
+        layout.take_all(definitions);
+        let text = layout.to_text();
         if text != stored {
-            self.store_sky(&text);
+            self.store_layout(&text);
         }
-        self.parts.overview.set_groups(sky.groups().into());
-        *self.sky() = sky;
+        self.parts.overview.set_groups(layout.groups().into());
+        *self.layout() = layout;
         Ok(())
     }
 
     fn take_place(&self, definition: &MonitorDefinition) -> u32 {
-        let mut sky = self.sky();
-        let before = sky.version();
-        let slot = sky.take(sky::group_of(definition), definition.slot);
-        if sky.version() != before {
-            let (text, groups) = (sky.to_text(), sky.groups().into());
-            drop(sky);
+        let mut layout = self.layout();
+        let before = layout.version();
+        let slot = layout.take(layout::group_of(definition), definition.slot);
+        if layout.version() != before {
+            let (text, groups) = (layout.to_text(), layout.groups().into());
+            drop(layout);
             self.parts.overview.set_groups(groups);
-            self.store_sky(&text);
+            self.store_layout(&text);
         }
         slot
     }
 
-    fn store_sky(&self, text: &str) {
+    fn store_layout(&self, text: &str) {
         // It is stored with the next change, or at the next start; that is no reason to refuse a monitor.
-        if let Err(error) = self.parts.store.set_meta(SKY, text) {
+        if let Err(error) = self.parts.store.set_meta(LAYOUT, text) {
             tracing::warn!("the galaxy map could not be stored: {error}");
         }
     }
 
     /// The number of a definition's group.
     pub(crate) fn group_number(&self, definition: &MonitorDefinition) -> u32 {
-        self.sky().number(sky::group_of(definition))
+        self.layout().number(layout::group_of(definition))
     }
 
     fn free_place(&self, definition: &MonitorDefinition) {
-        self.sky().free(sky::group_of(definition), definition.slot);
+        self.layout().free(layout::group_of(definition), definition.slot);
     }
 
     /// Checks a monitor now. `None` when it is paused or cannot be built.
@@ -376,7 +376,7 @@ impl Catalog {
     fn plugin(&self, spec: &MonitorSpec) -> Result<&'static Plugin, CatalogError> {
         self.parts.registry.plugin(&spec.kind).ok_or_else(|| {
             let error = FieldError::new("kind", "there is no such kind of monitor").value(&spec.kind);
-            FieldErrors::from(error.cure(format!("known here: {}", self.parts.registry.kinds()))).into()
+            FieldErrors::from(error.hint(format!("known here: {}", self.parts.registry.kinds()))).into()
         })
     }
 
@@ -446,7 +446,7 @@ pub(crate) fn masked_settings(registry: &Registry, definition: &MonitorDefinitio
     let mut settings = definition.spec.settings.clone();
     match registry.plugin(&definition.spec.kind) {
         Some(plugin) => SettingsSchema::new((plugin.schema)()).mask(&mut settings),
-        // Without its schema nobody knows what is secret.
+        // Without its schema no one knows what is secret.
         None => settings = Value::Object(serde_json::Map::new()),
     }
     settings

@@ -21,7 +21,7 @@ pub enum CatalogError {
     /// There is no such monitor.
     #[error("there is no such monitor")]
     NotFound,
-    /// Somebody else changed it meanwhile.
+    /// Another changed it meanwhile.
     #[error("the monitor has version {found} by now")]
     Stale {
         /// The version it has.

@@ -108,13 +108,13 @@ pub fn read_export(text: &str, format: Format) -> Result<Vec<Value>, FieldErrors
         Some(Value::Array(monitors)) => monitors,
         Some(_) => return Err(FieldError::new("monitor", "wrong type: expected a list").into()),
         None => {
-            return Err(FieldError::new("monitor", "is missing").cure("write a list of definitions").into());
+            return Err(FieldError::new("monitor", "is missing").hint("write a list of definitions").into());
         }
     };
     match all.keys().next() {
         None => Ok(monitors),
         Some(other) => {
-            Err(FieldError::new(other.clone(), "unknown field").cure("only `monitor` is read").into())
+            Err(FieldError::new(other.clone(), "unknown field").hint("only `monitor` is read").into())
         }
     }
 }

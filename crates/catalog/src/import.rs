@@ -154,13 +154,13 @@ impl Catalog {
                         let error =
                             FieldError::new("name", format!("is that of a monitor in the file {file}"));
                         Err(FieldErrors::from(
-                            error.value(&spec.name).cure("change it there, or import with skip"),
+                            error.value(&spec.name).hint("change it there, or import with skip"),
                         )
                         .into())
                     }
                     (Conflict::Fail, _) => {
                         let error = FieldError::new("name", "is taken by a monitor that is another");
-                        Err(FieldErrors::from(error.value(&spec.name).cure("import with replace or skip"))
+                        Err(FieldErrors::from(error.value(&spec.name).hint("import with replace or skip"))
                             .into())
                     }
                     (Conflict::Replace, _) => Ok(Some((old.definition.id, spec))),
@@ -192,8 +192,8 @@ impl Catalog {
     ) -> Result<MonitorSpec, CatalogError> {
         if let Some(path) = variable_in(body, "") {
             let error = FieldError::new(path, "has a variable, which only files may have");
-            let cure = "write the value itself, or put the definition into a file of monitors.folder";
-            return Err(FieldErrors::from(error.cure(cure)).into());
+            let hint = "write the value itself, or put the definition into a file of monitors.folder";
+            return Err(FieldErrors::from(error.hint(hint)).into());
         }
         let spec = self.parse(body.clone(), old.map(|old| &*old.definition))?;
         if spec.depends_on.contains(&spec.name) {

@@ -9,7 +9,7 @@ mod error;
 mod export;
 mod files;
 mod import;
-mod sky;
+mod layout;
 mod start;
 
 pub use catalog::{Catalog, CatalogEntry, Parts, open_secrets};

@@ -62,7 +62,7 @@ impl Catalog {
         let store = &self.parts.store;
         let now = self.parts.clock.now();
         let mut definitions = store.monitors()?;
-        self.start_sky(&mut definitions)?;
+        self.start_layout(&mut definitions)?;
         let last_states = store.last_states()?;
         let last_checks = store.last_checks()?;
         let alive = store.meta("alive")?.and_then(|text| Timestamp::parse(&text).ok());

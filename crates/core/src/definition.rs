@@ -1,4 +1,4 @@
-//! Definitions: what somebody configured, before anything runs.
+//! Definitions: what someone configured, before anything runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -73,7 +73,7 @@ pub enum ManagedBy {
     File(String),
 }
 
-/// What somebody writes to have something watched, in the API and in files alike.
+/// What someone writes to have something watched, in the API and in files alike.
 #[derive(Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MonitorSpec {
@@ -314,13 +314,13 @@ pub fn validate_spec(spec: &MonitorSpec, plugin: &'static Plugin) -> Result<(), 
                         "availability cannot be switched off by itself",
                     )
                     .value(false)
-                    .cure("set the monitor's `enabled` to false to pause it"),
+                    .hint("set the monitor's `enabled` to false to pause it"),
                 );
             }
         }
         let timeout = HumanDuration(schedule.timeout);
         if schedule.timeout < MIN_TIMEOUT || schedule.timeout > schedule.interval {
-            errors.push(FieldError::new(format!("{prefix}timeout"), "out of range").value(timeout).cure(
+            errors.push(FieldError::new(format!("{prefix}timeout"), "out of range").value(timeout).hint(
                 format!("use a duration from 10ms to the interval, {}", HumanDuration(schedule.interval)),
             ));
         }
@@ -329,7 +329,7 @@ pub fn validate_spec(spec: &MonitorSpec, plugin: &'static Plugin) -> Result<(), 
         && let Some(first) = spec.schedules(plugin).first()
         && (retry.0 < first.timeout || retry.0 > first.interval)
     {
-        errors.push(FieldError::new("retry_interval", "out of range").value(retry).cure(format!(
+        errors.push(FieldError::new("retry_interval", "out of range").value(retry).hint(format!(
             "use a duration from the timeout, {}, to the interval, {}",
             HumanDuration(first.timeout),
             HumanDuration(first.interval)
@@ -341,13 +341,13 @@ pub fn validate_spec(spec: &MonitorSpec, plugin: &'static Plugin) -> Result<(), 
     ] {
         if !(1..=100).contains(&value) {
             errors
-                .push(FieldError::new(field, "out of range").value(value).cure("use a number from 1 to 100"));
+                .push(FieldError::new(field, "out of range").value(value).hint("use a number from 1 to 100"));
         }
     }
     if let Some(window) = spec.failure_window
         && !(spec.failures_before_unhealthy..=100).contains(&window)
     {
-        errors.push(FieldError::new("failure_window", "out of range").value(window).cure(format!(
+        errors.push(FieldError::new("failure_window", "out of range").value(window).hint(format!(
             "use a number from failures_before_unhealthy, {}, to 100",
             spec.failures_before_unhealthy
         )));
@@ -356,7 +356,7 @@ pub fn validate_spec(spec: &MonitorSpec, plugin: &'static Plugin) -> Result<(), 
         let known: Vec<_> = plugin.probes.iter().map(|probe| probe.name).collect();
         errors.push(
             FieldError::new(format!("probes.{name}"), format!("a {} monitor has no such probe", plugin.kind))
-                .cure(format!("known here: {}", known.join(", "))),
+                .hint(format!("known here: {}", known.join(", "))),
         );
     }
     check_thresholds(&mut errors, spec, plugin);
@@ -388,7 +388,7 @@ fn check_thresholds(errors: &mut FieldErrors, spec: &MonitorSpec, plugin: &'stat
             let known: Vec<_> = plugin.metrics.iter().map(|metric| metric.name).collect();
             errors.push(
                 FieldError::new(field, format!("a {} monitor has no such metric", plugin.kind))
-                    .cure(format!("known here: {}", known.join(", "))),
+                    .hint(format!("known here: {}", known.join(", "))),
             );
             continue;
         }
@@ -396,7 +396,7 @@ fn check_thresholds(errors: &mut FieldErrors, spec: &MonitorSpec, plugin: &'stat
             errors.push(
                 FieldError::new(format!("{field}.checks"), "out of range")
                     .value(checks)
-                    .cure("use a number from 1 to 100"),
+                    .hint("use a number from 1 to 100"),
             );
         }
         for (name, bound) in [("warning", bounds.warning), ("critical", bounds.critical)] {
@@ -409,7 +409,7 @@ fn check_thresholds(errors: &mut FieldErrors, spec: &MonitorSpec, plugin: &'stat
                 errors.push(
                     FieldError::new(format!("{field}.{name}"), "is a share, and 1 is all of it")
                         .value(bound)
-                        .cure("write 0.9 for 90 %"),
+                        .hint("write 0.9 for 90 %"),
                 );
             }
         }
@@ -427,14 +427,14 @@ fn check_thresholds(errors: &mut FieldErrors, spec: &MonitorSpec, plugin: &'stat
                         format!("lies {word} the warning value, {warning}"),
                     )
                     .value(critical)
-                    .cure("swap the two"),
+                    .hint("swap the two"),
                 );
             }
         }
     }
 }
 
-/// The monitors that there are, for whoever follows dependencies.
+/// The monitors that there are, for anyone who follows dependencies.
 pub trait Dependencies {
     /// The id of the monitor with a name.
     fn id_of(&self, name: &str) -> Option<MonitorId>;
@@ -463,14 +463,14 @@ pub fn validate_dependencies(
         let found = match wanted.parse::<MonitorId>() {
             Ok(by_id) => (by_id == id || others.name_of(by_id).is_some()).then_some(by_id),
             Err(_) if *wanted == spec.name => Some(id),
-            // A name that it gives up with this change is nobody's.
+            // A name that it gives up with this change is no one's.
             Err(_) => others.id_of(wanted).filter(|found| *found != id),
         };
         match found {
             None => errors.push(
                 FieldError::new(field, "there is no such monitor")
                     .value(wanted)
-                    .cure("use the id or the name of a monitor"),
+                    .hint("use the id or the name of a monitor"),
             ),
             Some(found) if found == id => {
                 errors.push(FieldError::new(field, "a monitor cannot depend on itself").value(wanted));
@@ -480,7 +480,7 @@ pub fn validate_dependencies(
                     errors.push(
                         FieldError::new(field, format!("makes a circle: {circle}"))
                             .value(wanted)
-                            .cure("remove one of its links"),
+                            .hint("remove one of its links"),
                     );
                 } else if !ids.contains(&found) {
                     ids.push(found);
@@ -540,7 +540,7 @@ fn check_range(
     if let Some(value) = value
         && !(min..=max).contains(&value.0)
     {
-        errors.push(FieldError::new(field, "out of range").value(value).cure(format!(
+        errors.push(FieldError::new(field, "out of range").value(value).hint(format!(
             "use a duration from {} to {}",
             HumanDuration(min),
             HumanDuration(max)

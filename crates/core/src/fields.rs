@@ -1,4 +1,4 @@
-//! Errors that name the field, the value and the cure.
+//! Errors that name the field, the value and the hint.
 
 use std::fmt;
 
@@ -17,13 +17,13 @@ pub struct FieldError {
     pub reason: String,
     /// What to write instead.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cure: Option<String>,
+    pub hint: Option<String>,
 }
 
 impl FieldError {
     /// An error about a field.
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { field: field.into(), value: None, reason: reason.into(), cure: None }
+        Self { field: field.into(), value: None, reason: reason.into(), hint: None }
     }
 
     /// Adds the value that was given.
@@ -33,8 +33,8 @@ impl FieldError {
     }
 
     /// Adds what to write instead.
-    pub fn cure(mut self, cure: impl Into<String>) -> Self {
-        self.cure = Some(cure.into());
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
         self
     }
 
@@ -54,8 +54,8 @@ impl fmt::Display for FieldError {
         if let Some(value) = &self.value {
             write!(f, " (given: {value})")?;
         }
-        if let Some(cure) = &self.cure {
-            write!(f, "; {cure}")?;
+        if let Some(hint) = &self.hint {
+            write!(f, "; {hint}")?;
         }
         Ok(())
     }
@@ -132,7 +132,7 @@ pub fn show_value(value: &Value) -> String {
 
 fn describe(path: &str, message: &str) -> FieldError {
     if let Some(name) = between(message, "unknown field `", "`") {
-        let cure = match between(message, "expected one of ", "\u{0}")
+        let hint = match between(message, "expected one of ", "\u{0}")
             .or_else(|| between(message, "expected ", "\u{0}"))
         {
             Some(known) => format!("known here: {}", known.replace('`', "")),
@@ -144,10 +144,10 @@ fn describe(path: &str, message: &str) -> FieldError {
         } else {
             join(path, name)
         };
-        return FieldError::new(field, "unknown field").cure(cure);
+        return FieldError::new(field, "unknown field").hint(hint);
     }
     if let Some(name) = between(message, "missing field `", "`") {
-        return FieldError::new(join(path, name), "missing").cure("add it");
+        return FieldError::new(join(path, name), "missing").hint("add it");
     }
     FieldError::new(path, without_value(message))
 }
@@ -217,7 +217,7 @@ mod tests {
     fn the_path_is_named() {
         let unknown = error(json!({"items": [{"count": 1, "cuont": 2}]}));
         assert_eq!(unknown.field, "items[0].cuont");
-        assert_eq!(unknown.cure.as_deref(), Some("known here: count"));
+        assert_eq!(unknown.hint.as_deref(), Some("known here: count"));
         assert_eq!(error(json!({"items": [{}]})).field, "items[0].count");
         assert_eq!(error(json!({})).field, "items");
         let typed = error(json!({"items": [{"count": "hunter2"}]}));

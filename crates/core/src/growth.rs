@@ -31,7 +31,7 @@ const STEP_DOWN: f64 = 0.1;
 /// Forecasts beyond five years are no forecasts.
 const FURTHEST_DAYS: f64 = 5.0 * 365.0;
 /// Under these shares of the limit, a forecast is given only if it is far off: "full in 3 hours" of a disk that is 2 %
-/// full after a restore would wake somebody for nothing. The second is for forecasts of less than a day.
+/// full after a restore would wake someone for nothing. The second is for forecasts of less than a day.
 const LEVEL: f64 = 0.7;
 const LEVEL_OF_A_DAY: f64 = 0.85;
 const FAR_OFF_DAYS: f64 = 30.0;
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clean_up_starts_anew_and_a_shrinking_size_has_no_forecast() {
+    async fn a_clean_up_starts_again_and_a_shrinking_size_has_no_forecast() {
         let mut one = tracker(None);
         run(&mut one, steady(24, 600.0, 24.0), None).await;
         assert_eq!(run(&mut one, [(24 * 3600 + 300, 300.0)], None).await, []);

@@ -69,7 +69,7 @@ impl SettingsSchema {
                             format!("settings{}", dotted(path)),
                             "a URL leads to another host now, and a stored secret is not sent to another host",
                         )
-                        .cure("give the secret again"),
+                        .hint("give the secret again"),
                     ),
                     Some(old) => *text = old.to_owned(),
                     None => errors.push(
@@ -77,7 +77,7 @@ impl SettingsSchema {
                             format!("settings{}", dotted(path)),
                             "the mask stands for a stored secret, and none is stored",
                         )
-                        .cure("give the secret itself, {\"env\": \"NAME\"} or {\"file\": \"PATH\"}"),
+                        .hint("give the secret itself, {\"env\": \"NAME\"} or {\"file\": \"PATH\"}"),
                     ),
                 }
             } else if let Some(range) = url_password(text).filter(|range| &text[range.clone()] == MASK) {
@@ -91,7 +91,7 @@ impl SettingsSchema {
                             format!("settings{}", dotted(path)),
                             "the URL's host changed, and the stored password is not sent to another host",
                         )
-                        .cure("write the password into the URL again"),
+                        .hint("write the password into the URL again"),
                     ),
                 }
             }

@@ -74,7 +74,7 @@ impl Address {
         cx: &BuildContext,
     ) -> Result<Self, FieldErrors> {
         let mut errors = FieldErrors::default();
-        let wrong = |reason: String| FieldError::new("url", reason).cure(format!("use {}", rules.example));
+        let wrong = |reason: String| FieldError::new("url", reason).hint(format!("use {}", rules.example));
         let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
         if !rules.schemes.contains(&scheme) {
             let shown = if scheme.is_empty() || scheme.len() > 20 {
@@ -88,7 +88,7 @@ impl Address {
         let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
         if hosts.contains(',') {
             return Err(FieldError::new("url", "names several hosts")
-                .cure("name one member, and add a monitor for each of the others")
+                .hint("name one member, and add a monitor for each of the others")
                 .into());
         }
         // A socket needs no host, and a URL with a user name cannot do without.
@@ -109,7 +109,7 @@ impl Address {
                 let known: Vec<&str> = rules.parameters.iter().copied().chain(rules.socket).collect();
                 errors.push(
                     FieldError::new("url", format!("has the parameter `{name}`, which is not known here"))
-                        .cure(if known.is_empty() {
+                        .hint(if known.is_empty() {
                             "remove it".to_owned()
                         } else {
                             format!("known are {}", list(&known))
@@ -125,7 +125,7 @@ impl Address {
         let password = match (password, in_url) {
             (Some(_), Some(_)) => {
                 errors.push(
-                    FieldError::new("password", "the URL has a password too").cure("keep one of the two"),
+                    FieldError::new("password", "the URL has a password too").hint("keep one of the two"),
                 );
                 None
             }
@@ -145,7 +145,7 @@ impl Address {
         let name_in_url = Some(percent_decode(parsed.username())).filter(|name| !name.is_empty());
         if username.is_some() && name_in_url.is_some() {
             errors
-                .push(FieldError::new("username", "the URL has a user name too").cure("keep one of the two"));
+                .push(FieldError::new("username", "the URL has a user name too").hint("keep one of the two"));
         }
         let port = parsed.port().unwrap_or(rules.port);
         let socket = rules.socket.and_then(|name| parameters.get(name));

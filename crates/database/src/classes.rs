@@ -18,7 +18,7 @@ pub static STARTING: ErrorClass = ErrorClass::target(
 pub static SHUTTING_DOWN: ErrorClass = ErrorClass::target(
     "shutting_down",
     "Server is shutting down",
-    "somebody, or the machine, stops the server: look for a restart, an upgrade or the OOM killer",
+    "someone, or the machine, stops the server: look for a restart, an upgrade or the OOM killer",
 );
 /// Every connection is taken.
 pub static TOO_MANY_CONNECTIONS: ErrorClass = ErrorClass::target(
@@ -54,7 +54,7 @@ pub static QUERY_TIMEOUT: ErrorClass = ErrorClass::target(
 pub static LOCKED: ErrorClass = ErrorClass::target(
     "locked",
     "Waiting for a lock",
-    "somebody holds a lock that the statement needs: the evidence names the session; look for migrations and idle transactions",
+    "someone holds a lock that the statement needs: the evidence names the session; look for migrations and idle transactions",
 );
 /// The cluster the node is part of is not whole.
 pub static CLUSTER: ErrorClass = ErrorClass::target(

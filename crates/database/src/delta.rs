@@ -16,7 +16,7 @@ impl<K> Default for Delta<K> {
 }
 
 impl<K: Eq + Hash> Delta<K> {
-    /// What was added since the last call; `None` the first time, and after a reset, when nobody can know.
+    /// What was added since the last call; `None` the first time, and after a reset, when no one can know.
     pub fn add(&mut self, key: K, value: f64) -> Option<f64> {
         let before = self.last.insert(key, value)?;
         (value >= before).then_some(value - before)

@@ -69,7 +69,7 @@ pub fn check_queries<Q: CustomQuery>(rules: &QueryRules, queries: &[Q], errors: 
     if queries.len() > MAX_QUERIES {
         errors.push(
             FieldError::new("queries", format!("there are {} of them", queries.len()))
-                .cure(format!("use at most {MAX_QUERIES}, and another monitor for more")),
+                .hint(format!("use at most {MAX_QUERIES}, and another monitor for more")),
         );
     }
     let mut names = BTreeMap::new();
@@ -79,7 +79,7 @@ pub fn check_queries<Q: CustomQuery>(rules: &QueryRules, queries: &[Q], errors: 
             errors.push(
                 FieldError::new(field("name"), "is no word of lower-case letters, digits and _")
                     .value(query.name())
-                    .cure("use a name such as open_orders"),
+                    .hint("use a name such as open_orders"),
             );
         }
         if let Some(first) = names.insert(query.name().to_owned(), index) {
@@ -93,7 +93,7 @@ pub fn check_queries<Q: CustomQuery>(rules: &QueryRules, queries: &[Q], errors: 
             errors.push(
                 FieldError::new(field("limits.timeout"), "is zero or longer than the probe's deadline")
                     .value(limits.timeout)
-                    .cure(format!("use at most {}", HumanDuration(rules.longest))),
+                    .hint(format!("use at most {}", HumanDuration(rules.longest))),
             );
         }
         if !(1..=1000).contains(&limits.max_rows) {

@@ -81,13 +81,13 @@ impl Tls {
         if mode == TlsMode::Off && has_files {
             errors.push(
                 FieldError::new("tls.mode", "is off, and certificates are given")
-                    .cure("use verify-full, or remove the files"),
+                    .hint("use verify-full, or remove the files"),
             );
         }
         if self.ca_file.is_some() && matches!(mode, TlsMode::Prefer | TlsMode::Require) {
             errors.push(
                 FieldError::new("tls.ca_file", "is never looked at in the modes prefer and require")
-                    .cure("use verify-full or verify-ca"),
+                    .hint("use verify-full or verify-ca"),
             );
         }
         let identity = match (&self.client_certificate_file, &self.client_key_file) {
@@ -96,14 +96,14 @@ impl Tls {
             (Some(_), None) => {
                 errors.push(
                     FieldError::new("tls.client_key_file", "is missing beside the client certificate")
-                        .cure("name the PEM file of its private key"),
+                        .hint("name the PEM file of its private key"),
                 );
                 None
             }
             (None, Some(_)) => {
                 errors.push(
                     FieldError::new("tls.client_certificate_file", "is missing beside the client key")
-                        .cure("name the PEM file of the certificate"),
+                        .hint("name the PEM file of the certificate"),
                 );
                 None
             }

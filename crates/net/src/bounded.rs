@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How much may still be read, shared with whoever grants it.
+/// How much may still be read, shared with anyone who grants it.
 #[derive(Clone, Debug)]
 pub struct Allowance(Arc<AtomicU64>);
 

@@ -123,10 +123,10 @@ fn describe_tls(error: &rustls::Error, chain: &[Certificate], host: &str) -> (St
     }
 }
 
-/// A chain that leads to no trusted root has three different cures, so it has three codes.
+/// A chain that leads to no trusted root has three different hints, so it has three codes.
 fn unknown_issuer(chain: &[Certificate]) -> (String, String) {
     let (Some(leaf), Some(top)) = (chain.first(), chain.last()) else {
-        return ("unknown_issuer".to_owned(), "the certificate is signed by nobody we trust".to_owned());
+        return ("unknown_issuer".to_owned(), "the certificate is signed by no one we trust".to_owned());
     };
     if leaf.is_self_issued() {
         return ("self_signed".to_owned(), format!("the certificate `{}` is signed by itself", leaf.subject));

@@ -261,7 +261,7 @@ impl ServerCertVerifier for Recording {
         if result.is_err() {
             let chain =
                 std::iter::once(end_entity).chain(intermediates).map(|c| c.clone().into_owned()).collect();
-            // Outside of a handshake of ours there is nobody to tell.
+            // Outside of a handshake of ours there is no one to tell.
             SEEN.try_with(|seen| seen.replace(chain)).ok();
         }
         result

@@ -13,18 +13,18 @@ pub(crate) struct HostGate {
 
 impl HostGate {
     /// Takes a place, if there is one.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Pass> {
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<HostPermit> {
         let take = |running| (running < self.cap).then_some(running + 1);
         self.running.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).ok()?;
-        Some(Pass(self.clone()))
+        Some(HostPermit(self.clone()))
     }
 }
 
 /// A place, given back when dropped, also by a check that is thrown away.
 #[derive(Debug)]
-pub(crate) struct Pass(Arc<HostGate>);
+pub(crate) struct HostPermit(Arc<HostGate>);
 
-impl Drop for Pass {
+impl Drop for HostPermit {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::AcqRel);
     }

@@ -254,7 +254,7 @@ impl Orchestrator {
     }
 
     fn tell(&self, id: MonitorId, command: Command) {
-        // A shard that has ended takes no commands, and nobody misses their effect.
+        // A shard that has ended takes no commands, and no one misses their effect.
         if self.shard(id).commands.send(command).is_err() {
             tracing::debug!(monitor.id = %id, "the probe runtime of monitor {id} has ended");
         }

@@ -24,7 +24,7 @@ use wise_core::{
 
 use self::outbox::FLUSH;
 use crate::engine::StatusEngine;
-use crate::hosts::{HostGate, Hosts, Pass};
+use crate::hosts::{HostGate, HostPermit, Hosts};
 use crate::run::{CheckOutcome, MonitorRun, Pulse, StartMode};
 use crate::schedule::first_delay;
 use crate::stats::SchedulerStats;
@@ -107,7 +107,7 @@ struct Done {
     timeout: Duration,
     lag_before: Duration,
     kind: Kind,
-    _pass: Option<Pass>,
+    _permit: Option<HostPermit>,
 }
 
 enum Kind {
@@ -188,7 +188,7 @@ impl Shard {
                 command = inbox.recv() => match command {
                     Some(Command::Shutdown(grace)) => return self.finish(grace).await,
                     None => return self.finish(Duration::ZERO).await,
-                    Some(command) => self.obey(command),
+                    Some(command) => self.handle(command),
                 },
                 Some(done) = self.running.join_next() => self.joined(done),
                 () = &mut timer => {}
@@ -215,7 +215,7 @@ impl Shard {
         wake.max(now)
     }
 
-    fn obey(&mut self, command: Command) {
+    fn handle(&mut self, command: Command) {
         match command {
             Command::Upsert(run, gate) => self.upsert(*run, gate),
             Command::Remove(id) => {

@@ -20,15 +20,15 @@ pub(crate) struct Ended {
     pub(crate) probe: Option<Box<dyn Probe>>,
     pub(crate) report: Report,
     pub(crate) took: Duration,
-    pub(crate) fate: Fate,
+    pub(crate) completion: Completion,
 }
 
 /// Whether the probe behaved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Orderly,
+pub(crate) enum Completion {
+    Returned,
     Panicked,
-    Overstayed,
+    Overran,
 }
 
 /// Runs a check.
@@ -41,20 +41,20 @@ pub(crate) async fn run_check(
     let outcome =
         tokio::time::timeout(cx.timeout + GRACE, AssertUnwindSafe(probe.check(&cx)).catch_unwind()).await;
     let took = started.elapsed();
-    let (mut report, fate) = match outcome {
-        Ok(Ok(report)) => (report, Fate::Orderly),
+    let (mut report, completion) = match outcome {
+        Ok(Ok(report)) => (report, Completion::Returned),
         Ok(Err(panic)) => {
             let text = panic_text(&*panic);
             (
                 Report::failed(
                     Failure::new(&common::INTERNAL, format!("the probe panicked: {text}")).code("panic"),
                 ),
-                Fate::Panicked,
+                Completion::Panicked,
             )
         }
         Err(_) => {
             let text = format!("the probe did not keep its deadline of {} ms", cx.timeout.as_millis());
-            (Report::failed(Failure::new(&common::INTERNAL, text).code("deadline")), Fate::Overstayed)
+            (Report::failed(Failure::new(&common::INTERNAL, text).code("deadline")), Completion::Overran)
         }
     };
     if let (Some(uplink), Some(failure)) = (uplink, report.failure.as_mut())
@@ -69,7 +69,7 @@ pub(crate) async fn run_check(
         );
         *failure = Failure::new(&common::NO_EGRESS, text).code(failure.class.name);
     }
-    Ended { probe: (fate == Fate::Orderly).then_some(probe), report, took, fate }
+    Ended { probe: (completion == Completion::Returned).then_some(probe), report, took, completion }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -20,7 +20,7 @@ struct Known {
     alive: bool,
 }
 
-/// One self-check at a time, whoever asks; all who wait share the answer.
+/// One self-check at a time, anyone who asks; all who wait share the answer.
 pub struct Uplink {
     check: Arc<dyn UplinkCheck>,
     wanted: Notify,

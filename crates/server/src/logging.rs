@@ -10,7 +10,7 @@ use crate::settings::{Log, LogFormat};
 /// # Errors
 /// The level cannot be read.
 pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
-    // The HTTP library tells of every worker it starts and stops: nobody waits for that.
+    // The HTTP library tells of every worker it starts and stops: no one waits for that.
     let filter = EnvFilter::try_new(format!("actix_server=warn,{}", log.level))
         .map_err(|error| anyhow::anyhow!("log.level: `{}`: {error}", log.level))?;
     let builder =

@@ -19,7 +19,7 @@ mod store;
 mod transition_log;
 mod uplink;
 
-// Without this line the linker leaves every monitor out, and nobody would say so.
+// Without this line the linker leaves every monitor out, and no one would say so.
 use wise_all_monitors as _;
 
 use clap::Parser;

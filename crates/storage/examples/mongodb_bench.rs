@@ -102,7 +102,7 @@ fn fill(store: &dyn Store, ids: &[MonitorId], interval: u64, mut minutely: impl 
                 })
                 .collect();
             store.append(&records).unwrap();
-            store.tend(at(second)).unwrap();
+            store.maintain(at(second)).unwrap();
         }
         spent += cpu_seconds() - before;
         minutely(minute * 60 + 60);

@@ -176,7 +176,7 @@ fn fill(store: &SqliteStore, sources: &mut [Source], days: i64, load: Load, batc
                 if records.len() >= batch {
                     store.append(&records).unwrap();
                     records.clear();
-                    store.tend(Timestamp::from_seconds(START + second)).unwrap();
+                    store.maintain(Timestamp::from_seconds(START + second)).unwrap();
                 }
             }
         }

@@ -47,7 +47,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The object was changed by somebody else meanwhile.
+    /// The object was changed by someone else meanwhile.
     #[error("the object has version {found} by now")]
     Stale {
         /// The version it has.

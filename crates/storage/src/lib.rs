@@ -2,7 +2,7 @@
 //!
 //! Ports by concern are in [`ports`]; [`SqliteStore`] implements them in a folder, [`MongoStore`] in
 //! MongoDB. The [`Recorder`] is the one writer
-//! of verdicts: it groups them, stores them, and only then tells the [`Overview`] and whoever listens. Secrets are
+//! of verdicts: it groups them, stores them, and only then tells the [`Overview`] and anyone who listens. Secrets are
 //! sealed by [`Sealer`] before they get here.
 
 mod columns;
@@ -25,8 +25,8 @@ pub use incidents::{Incident, incidents};
 pub use migrate::Moved;
 pub use mongodb::{MongoOptions, MongoStore, RemoteState, Timing};
 pub use overview::{
-    About, BEATS, BUCKET_SECONDS, Counts, Glance, Group, LastReadings, Overview, OverviewDelta, OverviewItem,
-    OverviewSnapshot,
+    About, BEATS, BUCKET_SECONDS, Counts, Group, LastReadings, Overview, OverviewDelta, OverviewItem,
+    OverviewSnapshot, Summary,
 };
 pub use query::{
     Aggregate, Answer, AnswerSeries, Grouping, Matcher, Piece, QueryPlan, Resolution, ResultQuery,

@@ -24,7 +24,7 @@ const IDENTITY: &str = "identity";
 const BATCH: usize = 40;
 /// Transitions that are moved together.
 const PAGE: usize = 500;
-/// A day is over, for whoever moves it, after this.
+/// A day is over, for anyone who moves it, after this.
 const GRACE: Duration = Duration::from_secs(600);
 
 /// The rollups of a probe on one day.

@@ -126,7 +126,7 @@ pub trait HistoryStore: Send + Sync {
     ///
     /// # Errors
     /// Something could not be written; what is stored stays readable.
-    fn tend(&self, now: Timestamp) -> Result<(), StoreError>;
+    fn maintain(&self, now: Timestamp) -> Result<(), StoreError>;
 
     /// A metric over time.
     ///

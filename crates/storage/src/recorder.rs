@@ -314,7 +314,7 @@ impl Writer {
     fn house_keeping(&mut self) {
         let now = self.clock.now();
         self.state.refused.store(self.store.refused_readings(), Ordering::Relaxed);
-        if let Err(error) = self.store.tend(now) {
+        if let Err(error) = self.store.maintain(now) {
             self.failed(&error);
         }
         if self.since_alive.is_none_or(|since| now.since(since) >= ALIVE || now < since) {

@@ -130,7 +130,7 @@ fn read_or_make(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, StoreError> {
                 OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
             let text = Zeroizing::new(format!("{}\n", STANDARD_NO_PAD.encode(&key[..])));
             file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| {
-                // Half a key would be taken for one that somebody has spoilt.
+                // Half a key would be taken for one that someone has spoilt.
                 std::fs::remove_file(path).ok();
                 io(error)
             })?;

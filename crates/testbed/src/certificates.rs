@@ -1,4 +1,4 @@
-//! A certificate authority of its own, and another that nobody knows.
+//! A certificate authority of its own, and another that no one knows.
 
 use std::path::PathBuf;
 

@@ -23,7 +23,7 @@ impl Silent {
     }
 }
 
-/// A port that says something to whoever connects, reads what comes and says no more.
+/// A port that says something to anyone who connects, reads what comes and says no more.
 #[derive(Debug)]
 pub struct Speaking {
     /// Its port.

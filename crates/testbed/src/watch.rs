@@ -10,7 +10,7 @@ use wise_core::{
     Report, SecretLookup, SystemClock,
 };
 
-/// Between two checks. InnoDB shows transactions and locks from a copy that it renews only when nobody has asked for
+/// Between two checks. InnoDB shows transactions and locks from a copy that it renews only when no one has asked for
 /// 0.1 s: who asks more often sees the same for ever.
 const BETWEEN_CHECKS: Duration = Duration::from_millis(150);
 

@@ -42,7 +42,7 @@ test('a monitor is edited, paused, resumed and deleted', async ({ page, url }) =
 });
 
 test(
-  'a change that somebody else made meanwhile is not overwritten',
+  'a change that someone else made meanwhile is not overwritten',
   async ({ page, url }) => {
     const target = await startTarget();
     try {

@@ -14,7 +14,7 @@ export interface FieldError {
   field: string;
   value?: Json;
   reason: string;
-  cure?: string | null;
+  hint?: string | null;
 }
 
 export interface Problem {
@@ -60,7 +60,7 @@ export interface Reading {
   labels: Record<string, string>;
   value: number | null;
   quality: 'exact' | 'estimate' | 'unsupported' | 'no_permission' | 'unknown';
-  cure: string | null;
+  hint: string | null;
 }
 
 export interface ProbeReadings {

@@ -113,7 +113,7 @@ export function draw(target: HTMLElement, first: ChartSpec, parts: ChartParts): 
   observer.observe(target);
   return {
     update(next) {
-      // Whoever is just marking a range must not have the chart move below the pointer.
+      // Anyone who is just marking a range must not have the chart move below the pointer.
       if (plot.select.width > 0) return;
       spec = next;
       plot.setData(dataOf(spec));

@@ -3,8 +3,8 @@ import { sentence } from '../units/words.ts';
 import type { Path } from './field.ts';
 
 /** The server's words for a field: what is wrong and what to do instead. */
-export function fieldMessage({ reason, cure }: FieldError): string {
-  return sentence(cure ? `${reason}: ${cure}` : reason);
+export function fieldMessage({ reason, hint }: FieldError): string {
+  return sentence(hint ? `${reason}: ${hint}` : reason);
 }
 
 /** The messages of a problem by path; several about one field are read together. */

@@ -207,7 +207,7 @@ describe('a definition', () => {
 describe('problems of the server', () => {
   it('become sentences by path', () => {
     const messages = messagesOf([
-      { field: 'interval', value: '100ms', reason: 'shorter than 1s', cure: 'use a duration from 1s to 24h' },
+      { field: 'interval', value: '100ms', reason: 'shorter than 1s', hint: 'use a duration from 1s to 24h' },
       { field: 'settings.url', reason: 'missing' },
       { field: 'settings.url', reason: 'no address' },
     ]);

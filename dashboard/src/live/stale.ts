@@ -4,7 +4,7 @@ const GRACE_MS = 30_000;
 
 /**
  * Whether a monitor has not been checked for so long that its status is no longer news. A status that comes from a
- * check goes stale; paused and maintenance were set by somebody and stay true.
+ * check goes stale; paused and maintenance were set by someone and stay true.
  */
 export function isStale(entry: Entry, nowMs: number): boolean {
   const { status, interval_seconds } = entry.item;

@@ -166,7 +166,7 @@ describe('stale statuses', () => {
     expect(isStale(entry({ interval_seconds: 3600 }), checked + limit + 1)).toBe(false);
   });
 
-  it('are not what somebody has set', () => {
+  it('are not what someone has set', () => {
     expect(isStale(entry({ status: 'paused' }), checked + 86_400_000)).toBe(false);
     expect(isStale(entry({ status: 'maintenance' }), checked + 86_400_000)).toBe(false);
   });

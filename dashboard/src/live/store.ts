@@ -83,7 +83,7 @@ async function catchUp(): Promise<void> {
 
 const HIDDEN_MS = 60_000;
 
-/** Keeps the list live until stopped; a page that nobody has looked at for a minute lets go of its stream. */
+/** Keeps the list live until stopped; a page that no one has looked at for a minute lets go of its stream. */
 export function startLive(): () => void {
   const open = () =>
     shareAmongTabs({

@@ -11,7 +11,7 @@ export interface View {
   readonly stale: boolean;
 }
 
-/** A status that nobody has confirmed lately is shown as unknown, above all a green one. */
+/** A status that no one has confirmed lately is shown as unknown, above all a green one. */
 export function viewOf(entry: Entry, nowMs: number): View {
   const { item } = entry;
   const stale = isStale(entry, nowMs);

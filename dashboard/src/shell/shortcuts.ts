@@ -39,7 +39,7 @@ function startsSequence(key: string): boolean {
   return [...handlers.keys()].some((keys) => keys.startsWith(`${key} `));
 }
 
-/** Single letters belong to whoever is writing. */
+/** Single letters belong to anyone who is writing. */
 function isTyping({ target }: KeyboardEvent): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target instanceof HTMLInputElement) return target.type !== 'checkbox' && target.type !== 'radio';

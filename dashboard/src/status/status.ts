@@ -32,7 +32,7 @@ export function severity(status: Status): number {
   return STATUSES.indexOf(status);
 }
 
-/** Whether somebody may have to act on it. */
+/** Whether someone may have to act on it. */
 export function isProblem(status: Status): boolean {
   return status === 'unhealthy' || status === 'degraded' || status === 'unknown';
 }

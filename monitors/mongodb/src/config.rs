@@ -230,7 +230,7 @@ impl MonitorSettings for MongodbSettings {
                 "url",
                 "names a cluster by its SRV records, and a monitor watches one member",
             );
-            return Err(error.cure("use mongodb://HOST:27017, and add a monitor for each member").into());
+            return Err(error.hint("use mongodb://HOST:27017, and add a monitor for each member").into());
         }
         let address =
             Address::read(&ADDRESS, &self.url, self.username.as_deref(), self.password.as_ref(), cx);
@@ -248,7 +248,7 @@ impl MonitorSettings for MongodbSettings {
                     "tls.mode",
                     "is prefer, which is plain text here, and a client certificate is given",
                 )
-                .cure("use verify-full"),
+                .hint("use verify-full"),
             );
         }
         let login = address.as_ref().and_then(|address| login(address, &tls, &mut errors));
@@ -266,7 +266,7 @@ impl MonitorSettings for MongodbSettings {
                 Ok(stages) => queries.push((query, stages)),
                 Err(reason) => errors.push(
                     FieldError::new(format!("queries[{index}].pipeline"), reason)
-                        .cure("use stages that read, such as $match, $group and $count"),
+                        .hint("use stages that read, such as $match, $group and $count"),
                 ),
             }
         }
@@ -274,7 +274,7 @@ impl MonitorSettings for MongodbSettings {
             errors.push(
                 FieldError::new("top_collections", "is too large")
                     .value(self.top_collections)
-                    .cure("use at most 200"),
+                    .hint("use at most 200"),
             );
         }
         errors.into_result()?;
@@ -329,7 +329,7 @@ fn login(address: &Address, tls: &TlsFiles, errors: &mut FieldErrors) -> Option<
         Some(_) => {
             errors.push(
                 FieldError::new("url", "has an authMechanism that is not known here")
-                    .cure("use SCRAM-SHA-256, SCRAM-SHA-1, MONGODB-X509 or PLAIN"),
+                    .hint("use SCRAM-SHA-256, SCRAM-SHA-1, MONGODB-X509 or PLAIN"),
             );
             return None;
         }
@@ -339,24 +339,24 @@ fn login(address: &Address, tls: &TlsFiles, errors: &mut FieldErrors) -> Option<
     if is_certificate && tls.identity.is_none() {
         errors.push(
             FieldError::new("tls.client_certificate_file", "is missing, and the URL asks for MONGODB-X509")
-                .cure("name the PEM file of the certificate, and that of its key"),
+                .hint("name the PEM file of the certificate, and that of its key"),
         );
     }
     if mechanism == Some(AuthMechanism::Plain) && !is_encrypted {
         errors.push(
             FieldError::new("url", "asks for PLAIN, which would send the password in plain text")
-                .cure("set tls.mode to verify-full"),
+                .hint("set tls.mode to verify-full"),
         );
     }
     match (&address.username, &address.password) {
         (None, None) if !is_certificate => return None,
         (Some(_), None) if !is_certificate => errors.push(
-            FieldError::new("password", "is missing beside the user name").cure("give it here or in the URL"),
+            FieldError::new("password", "is missing beside the user name").hint("give it here or in the URL"),
         ),
         (None, Some(_)) => {
             errors.push(
                 FieldError::new("username", "is missing beside the password")
-                    .cure("give it here or in the URL"),
+                    .hint("give it here or in the URL"),
             );
         }
         _ => {}

@@ -32,7 +32,7 @@ pub(crate) const NOT_INITIALIZED: i32 = 94;
 pub(crate) const NOT_FOUND: i32 = 26;
 const AUTHENTICATION_FAILED: i32 = 18;
 
-/// The failure of a command. `grant` cures a missing right.
+/// The failure of a command. `grant` hints a missing right.
 pub(crate) fn classify(error: &Error, command: &str, grant: &str, gate: &Gate) -> Failure {
     match &*error.kind {
         ErrorKind::Command(answer) => from_server(answer.code, &answer.message, command, grant),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_right_names_its_cure_and_not_the_command() {
+    fn a_missing_right_names_its_hint_and_not_the_command() {
         let failure =
             from_server(13, "not authorized: { serverStatus: 1, lsid: 7 }", "serverStatus", CLUSTER_MONITOR);
         assert!(failure.message.contains("clusterMonitor") && !failure.message.contains("lsid"));

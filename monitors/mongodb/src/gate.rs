@@ -112,7 +112,7 @@ async fn carry(
         accepted = accept(&listener) => accepted?,
         _ = &mut watch => return Ok(()),
     };
-    // Nobody else is expected.
+    // No one else is expected.
     drop(listener);
     let watched = async {
         // The driver may leave here first, and is then still to say goodbye to the server.

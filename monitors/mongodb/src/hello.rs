@@ -16,7 +16,7 @@ pub(crate) enum Role {
     Arbiter,
     Mongos,
     Standalone,
-    /// Belongs to a replica set and serves nobody: it starts, recovers, rolls back, or is in maintenance.
+    /// Belongs to a replica set and serves no one: it starts, recovers, rolls back, or is in maintenance.
     Unready,
     /// Was told to be part of a replica set, and has no configuration of one.
     Unconfigured,

@@ -108,7 +108,7 @@ impl Member {
     }
 }
 
-/// How far a member is behind the primary; `None` when nobody can know.
+/// How far a member is behind the primary; `None` when no one can know.
 pub(crate) fn lag(member: &Member, primary: &Member) -> Option<f64> {
     if !member.is_healthy || !primary.is_healthy || member.state == state::ROLLBACK {
         return None;
@@ -218,7 +218,7 @@ fn read_member(member: &Document, config: Option<&Document>, now: Option<f64>) -
     }
 }
 
-/// How far the majority is behind the primary. The same place is no lag, however old it is: nobody writes.
+/// How far the majority is behind the primary. The same place is no lag, however old it is: no one writes.
 fn majority_lag(status: &Document) -> Option<f64> {
     let optimes = part(status, &["optimes"])?;
     let place = |name: &str| optimes.get(name).and_then(Place::read);

@@ -100,7 +100,7 @@ fn counts(operation: &Document) -> bool {
     let is_waiting_hello = command.is_some_and(|command| {
         ["hello", "isMaster", "ismaster"].iter().any(|name| command.contains_key(name))
     });
-    // Tailing cursors wait for what is to come: replication, change streams, and queues that somebody built.
+    // Tailing cursors wait for what is to come: replication, change streams, and queues that someone built.
     let cursor = part(operation, &["cursor"]);
     let is_tailing = cursor.is_some_and(|cursor| is(cursor, &["tailable"]) || is(cursor, &["awaitData"]));
     let origin = cursor

@@ -1,4 +1,4 @@
-//! The oplog: how long a member may be away before it must be copied anew.
+//! The oplog: how long a member may be away before it must be copied again.
 
 use bson::{Document, doc};
 use wise_core::{Absent, Failure, Labels};
@@ -53,7 +53,7 @@ pub(crate) async fn read(session: &Session, run: &mut Run<'_>) -> Result<Option<
             Ok(Some(seen))
         }
         None => {
-            // How full it is, nobody knows.
+            // How full it is, no one knows.
             run.report.push_estimate(&metrics::OPLOG_WINDOW, &Labels::default(), seen);
             Ok(None)
         }

@@ -179,7 +179,7 @@ fn problem(set: &Set, expected: u32) -> Option<Failure> {
     let broken =
         |text: String, code: &'static str| Some(Failure::new(&classes::REPLICATION, text).code(code));
     if set.is_too_stale {
-        return broken("the member fell off the oplog, and must be copied anew".to_owned(), "too_stale");
+        return broken("the member fell off the oplog, and must be copied again".to_owned(), "too_stale");
     }
     if set.is_in_maintenance {
         return broken("the member is in maintenance mode".to_owned(), "maintenance");
@@ -188,7 +188,7 @@ fn problem(set: &Set, expected: u32) -> Option<Failure> {
         Some(state::ROLLBACK) => {
             Some(("the member rolls back writes that the others do not have", "rollback"))
         }
-        Some(state::RECOVERING) => Some(("the member recovers, and serves nobody", "recovering")),
+        Some(state::RECOVERING) => Some(("the member recovers, and serves no one", "recovering")),
         Some(state::INITIAL_SYNC) => {
             Some(("the member copies its data from another (initial sync)", "initial_sync"))
         }

@@ -54,7 +54,7 @@ pub(crate) struct Server {
     kept: Keep<Session>,
 }
 
-/// A server that has said what it is, and to which nobody has logged in yet.
+/// A server that has said what it is, and to which no one has logged in yet.
 pub(crate) struct Reached {
     stream: Box<dyn Stream>,
     pub(crate) hello: Hello,
@@ -81,7 +81,7 @@ impl Server {
         Self { net, address, tls, login, kept: Keep::default() }
     }
 
-    /// Connects and asks the server what it is, for which nobody has to log in.
+    /// Connects and asks the server what it is, for which no one has to log in.
     ///
     /// # Errors
     /// Which stage failed, and why.

@@ -16,7 +16,7 @@ use crate::{Run, Step};
 
 /// Databases measured at most.
 const MOST_DATABASES: usize = 100;
-/// Databases of the server's own, whose collections nobody made.
+/// Databases of the server's own, whose collections no one made.
 const OWN_DATABASES: [&str; 3] = ["admin", "config", "local"];
 
 #[derive(Debug)]

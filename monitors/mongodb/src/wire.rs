@@ -125,7 +125,7 @@ fn is_shallow(document: &RawDocument) -> bool {
             }
             Some(Ok(RawBsonRef::Document(inner))) => levels.push(Level::Document(inner.iter_elements())),
             Some(Ok(RawBsonRef::Array(inner))) => levels.push(Level::Array(inner.into_iter())),
-            // Its scope is a document, which nobody sends.
+            // Its scope is a document, which no one sends.
             Some(Ok(RawBsonRef::JavaScriptCodeWithScope(_)) | Err(_)) => return false,
             Some(Ok(_)) => {}
         }

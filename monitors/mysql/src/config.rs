@@ -208,7 +208,7 @@ impl MonitorSettings for MysqlSettings {
         if let (Some(text), None) = (in_url, mode) {
             errors.push(
                 FieldError::new("url", format!("`{text}` is no ssl-mode"))
-                    .cure("use DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY"),
+                    .hint("use DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY"),
             );
         }
         let tls = self.tls.build(mode, TlsMode::Prefer, &mut errors);
@@ -217,20 +217,20 @@ impl MonitorSettings for MysqlSettings {
             if !is_select(&query.sql) {
                 errors.push(
                     FieldError::new(format!("queries[{index}].sql"), "is no single SELECT")
-                        .cure("write one SELECT, or WITH … SELECT, without a semicolon in the middle"),
+                        .hint("write one SELECT, or WITH … SELECT, without a semicolon in the middle"),
                 );
             }
         }
         if self.top_tables > 200 {
             errors.push(
-                FieldError::new("top_tables", "is too large").value(self.top_tables).cure("use at most 200"),
+                FieldError::new("top_tables", "is too large").value(self.top_tables).hint("use at most 200"),
             );
         }
         let heartbeat_table = self.heartbeat_table.as_deref().map(quoted);
         if let Some(None) = heartbeat_table {
             errors.push(
                 FieldError::new("heartbeat_table", "is no DATABASE.TABLE")
-                    .cure("use a name such as percona.heartbeat"),
+                    .hint("use a name such as percona.heartbeat"),
             );
         }
         errors.into_result()?;

@@ -65,7 +65,7 @@ pub(crate) fn from_server(server: &ServerError) -> Failure {
         // ER_ACCESS_DENIED_ERROR; password expired; account locked (MySQL, MariaDB); host not allowed.
         1045 | 1698 | 1820 | 1862 | 3118 | 4151 | 1130 => &common::AUTH,
         1129 => &HOST_BLOCKED,
-        // ER_DBACCESS_DENIED_ERROR also stands for a database that is not there, to whoever may not know.
+        // ER_DBACCESS_DENIED_ERROR also stands for a database that is not there, to anyone who may not know.
         1044 | 1049 => &classes::NO_DATABASE,
         1142 | 1143 | 1227 | 1370 | 3159 => &common::PERMISSION,
         1040 | 1203 | 1226 => &classes::TOO_MANY_CONNECTIONS,

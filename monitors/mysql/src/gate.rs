@@ -76,7 +76,7 @@ impl Door {
         })
     }
 
-    /// The driver's connection; whoever else finds the name is turned away.
+    /// The driver's connection; anyone else who finds the name is turned away.
     async fn accept(self) -> Result<Box<dyn Stream>, Failure> {
         match self {
             Self::Port(listener) => {

@@ -207,7 +207,7 @@ impl Activity {
         if !is_waiting && !self.is_hidden {
             run.report.push(&metrics::BLOCKED, 0.0);
         }
-        // Asking who blocks whom takes the lock manager's locks: only when somebody waits.
+        // Asking who blocks whom takes the lock manager's locks: only when someone waits.
         let found = if is_waiting { blockers::waiting(session).await? } else { Vec::new() };
         if is_waiting {
             run.report.push(&metrics::BLOCKED, found.len() as f64);

@@ -217,7 +217,7 @@ impl MonitorSettings for PostgresqlSettings {
         if let (Some(text), None) = (in_url, mode) {
             errors.push(
                 FieldError::new("url", format!("`{text}` is no sslmode"))
-                    .cure("use disable, prefer, require, verify-ca or verify-full"),
+                    .hint("use disable, prefer, require, verify-ca or verify-full"),
             );
         }
         let tls = self.tls.build(mode, TlsMode::Prefer, &mut errors);
@@ -225,13 +225,13 @@ impl MonitorSettings for PostgresqlSettings {
         for (index, query) in self.queries.iter().enumerate() {
             if query.sql.trim().is_empty() {
                 errors.push(
-                    FieldError::new(format!("queries[{index}].sql"), "is empty").cure("write a SELECT"),
+                    FieldError::new(format!("queries[{index}].sql"), "is empty").hint("write a SELECT"),
                 );
             }
         }
         if self.top_tables > 200 {
             errors.push(
-                FieldError::new("top_tables", "is too large").value(self.top_tables).cure("use at most 200"),
+                FieldError::new("top_tables", "is too large").value(self.top_tables).hint("use at most 200"),
             );
         }
         errors.into_result()?;

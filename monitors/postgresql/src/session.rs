@@ -107,7 +107,7 @@ impl Server {
         let (client, connection) = connecting.map_err(|error| self.login_failure(&error, &allowance))?;
         let version_text = connection.parameter("server_version").unwrap_or("").to_owned();
         let driver = tokio::spawn(async move {
-            // The error reaches whoever waits for an answer.
+            // The error reaches anyone who waits for an answer.
             connection.await.ok();
         });
         stages.end();

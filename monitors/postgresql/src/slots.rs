@@ -81,7 +81,7 @@ impl Slots {
             if wal_status == Some("lost") || reason.is_some() {
                 let why = reason.map_or(String::new(), |reason| format!(" ({reason})"));
                 let text = format!(
-                    "the replication slot {name} has lost the log it needs{why}: its standby must be built anew"
+                    "the replication slot {name} has lost the log it needs{why}: its standby must be built again"
                 );
                 problems.push(Failure::new(&classes::REPLICATION, text).code("slot_lost"));
             }

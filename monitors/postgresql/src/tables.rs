@@ -33,7 +33,7 @@ pub(crate) struct Tables {
 }
 
 /// Estimates need no lock: the largest tables are found by them. Only those are measured, and of those only the ones
-/// that nobody has locked exclusively, because measuring would wait for the lock.
+/// that no one has locked exclusively, because measuring would wait for the lock.
 fn largest(limit: u32) -> String {
     format!(
         "WITH t AS (SELECT c.oid, n.nspname, c.relname, c.reltuples, c.reltoastrelid, s.n_live_tup, s.n_dead_tup, \
@@ -126,7 +126,7 @@ impl Tables {
     ) -> Result<(), Failure> {
         let limit = run.watched.settings.top_tables;
         let rows = match session.rows(&largest(limit)).await {
-            // Somebody took the lock between our looking and our measuring.
+            // Someone took the lock between our looking and our measuring.
             Err(failure) if failure.class.name == classes::LOCKED.name => {
                 session
                     .rows(&largest(limit).replace(

@@ -162,7 +162,7 @@ impl ActivityProbe {
     }
 
     fn slow_log(&mut self, reply: &Reply, report: &mut Report) {
-        // Ids count from 0 and are never used again, not even after SLOWLOG RESET; only a restart begins anew.
+        // Ids count from 0 and are never used again, not even after SLOWLOG RESET; only a restart begins again.
         let newest = reply.list().first().and_then(|entry| entry.list().first()).and_then(Reply::number);
         if let Some(id) = newest {
             report.push(&metric::SLOWLOG, id + 1.0);
@@ -305,7 +305,7 @@ fn persistence(info: &Info, save: &Result<Reply, Absent>, now: Timestamp, report
     }
 }
 
-/// Age of the last save, where there is one that somebody wants and that is outdated.
+/// Age of the last save, where there is one that someone wants and that is outdated.
 fn last_save(info: &Info, save: &Result<Reply, Absent>, now: Timestamp, report: &mut Report) {
     let has_points = match save {
         Ok(reply) => reply.field("save").and_then(Reply::text).is_some_and(|points| !points.is_empty()),
@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(age(started, &points("3600 1")), [(name.clone(), None)]);
         let saved = format!("{started}rdb_saves:1\r\n");
         assert_eq!(age(&saved, &points("3600 1")), [(name.clone(), Some(1000.0))]);
-        assert_eq!(age(&saved, &points("")), [], "nobody wants a save");
+        assert_eq!(age(&saved, &points("")), [], "no one wants a save");
         let unchanged = saved.replace("last_save:5", "last_save:0");
         assert_eq!(age(&unchanged, &points("3600 1")), [], "nothing to save");
         let absent = Err(Absent::NoPermission("x".to_owned()));

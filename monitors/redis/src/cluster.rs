@@ -68,7 +68,7 @@ fn judge_state(reply: &Reply, report: &mut Report) -> Option<Failure> {
     }
     let missing = number("cluster_slots_assigned").map_or(0.0, |assigned| SLOTS - assigned);
     let (code, why) = if missing > 0.0 {
-        ("slots_missing", format!("{missing} slots are served by nobody"))
+        ("slots_missing", format!("{missing} slots are served by no one"))
     } else {
         ("state", format!("{} slots have failed", number("cluster_slots_fail").unwrap_or(0.0)))
     };

@@ -102,7 +102,7 @@ pub(crate) fn read(queries: &[RedisQuery], errors: &mut FieldErrors) -> Vec<Quer
             errors.push(
                 FieldError::new(field("column"), "is no word of lower-case letters, digits and _")
                     .value(&query.column)
-                    .cure("use a name such as length_count"),
+                    .hint("use a name such as length_count"),
             );
         }
         match command(&query.command) {
@@ -115,7 +115,7 @@ pub(crate) fn read(queries: &[RedisQuery], errors: &mut FieldErrors) -> Vec<Quer
                 max_rows: query.limits.max_rows,
             }),
             Err(reason) => errors.push(
-                FieldError::new(field("command"), reason).cure(format!("use one of {}", names().join(", "))),
+                FieldError::new(field("command"), reason).hint(format!("use one of {}", names().join(", "))),
             ),
         }
     }

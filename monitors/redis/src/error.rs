@@ -87,7 +87,7 @@ pub(crate) fn refusal(text: &str, command: &str) -> Failure {
         ),
         "NOPERM" => {
             let rule = command.to_ascii_lowercase().replace(' ', "|");
-            let text = format!("the user may not run {command}: ACL SETUSER <user> +{rule} cures it ({said})");
+            let text = format!("the user may not run {command}: ACL SETUSER <user> +{rule} hints it ({said})");
             of(&common::PERMISSION, "noperm", text)
         }
         "LOADING" => of(&classes::STARTING, "loading", "the server loads its data".to_owned()),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_right_names_its_cure() {
+    fn a_missing_right_names_its_hint() {
         let failure = refusal("NOPERM this user has no permissions", "config|get");
         assert!(failure.message.contains("+config|get") && failure.message.contains("CONFIG GET"));
         let absent = optional(Err(Broken::Refused("NOPERM no".to_owned())), "slowlog|get").unwrap();

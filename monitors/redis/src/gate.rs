@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_pass_and_each_begins_anew() {
+    fn answers_pass_and_each_begins_again() {
         let answer =
             b"*3\r\n$1\r\na\r\n*2\r\n:1\r\n*0\r\n$-1\r\n+OK\r\n-ERR no\r\n$4\r\na\r\nb\r\n%1\r\n+a\r\n_\r\n";
         assert_eq!(feed(answer), Ok(()));

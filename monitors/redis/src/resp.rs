@@ -7,7 +7,7 @@ use crate::error::Broken;
 
 /// Most bytes of an answer. INFO of a busy server has some tens of kilobytes.
 const MAX_BYTES: usize = 1024 * 1024;
-/// Most bytes of a line. It is looked at anew with each packet, so that a long one would cost much time.
+/// Most bytes of a line. It is looked at again with each packet, so that a long one would cost much time.
 const MAX_LINE: usize = 16 * 1024;
 /// Most parts of an answer: a login asks for nothing that has any.
 const MAX_PARTS: usize = 64;
@@ -211,7 +211,7 @@ mod tests {
         let bytes = bytes.to_vec();
         let writing = async move {
             server.write_all(&bytes).await.ok();
-            // The question is read, so that nobody waits for it to be taken.
+            // The question is read, so that no one waits for it to be taken.
             tokio::io::copy(&mut server, &mut tokio::io::empty()).await.ok();
         };
         let asking = async move { Wire::new(client).ask(&["PING"]).await };

@@ -74,20 +74,20 @@ impl Server {
         if tls.mode == TlsMode::Prefer {
             errors.push(
                 FieldError::new("tls.mode", "is prefer, and a port of Redis speaks either TLS or plain text")
-                    .cure("use verify-full for the TLS port, or off for the other"),
+                    .hint("use verify-full for the TLS port, or off for the other"),
             );
         }
         if is_secure && tls.mode == TlsMode::Off {
             errors.push(
                 FieldError::new("tls.mode", "is off, and the URL begins with rediss://")
-                    .cure("write redis://, or remove the mode"),
+                    .hint("write redis://, or remove the mode"),
             );
         }
         let path = address.as_ref().and_then(|address| address.database.as_deref());
         let database: u8 = path.map_or(Ok(0), str::parse).unwrap_or_else(|_| {
             errors.push(
                 FieldError::new("url", "has a path that is no number of a database")
-                    .cure("use a number from 0 to 255, as in redis://cache.example:6379/2"),
+                    .hint("use a number from 0 to 255, as in redis://cache.example:6379/2"),
             );
             0
         });
@@ -102,14 +102,14 @@ impl Server {
             );
         }
         if settings.quota_bytes == Some(0) {
-            errors.push(FieldError::new("quota_bytes", "is zero").cure("leave it out for no quota"));
+            errors.push(FieldError::new("quota_bytes", "is zero").hint("leave it out for no quota"));
         }
         check_queries(&QUERIES, &settings.queries, &mut errors);
         let queries = commands::read(&settings.queries, &mut errors);
         let target = address.as_ref().map(|address| address.place.clone());
         errors.into_result()?;
         let (Some(address), Some(Place::Tcp(target))) = (address, target) else {
-            return Err(FieldError::new("url", "names a socket").cure(ADDRESS.example).into());
+            return Err(FieldError::new("url", "names a socket").hint(ADDRESS.example).into());
         };
         Ok(Self {
             net: Net::shared(cx),
@@ -137,7 +137,7 @@ impl Server {
         }
     }
 
-    /// Takes the kept connection away, so that nobody else uses it meanwhile.
+    /// Takes the kept connection away, so that no one else uses it meanwhile.
     pub(crate) fn take_kept(&self) -> Option<Session> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

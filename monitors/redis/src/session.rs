@@ -33,7 +33,7 @@ impl Server {
             Ok(session) => session,
             Err(broken) => return Err(self.diagnose(broken, stages).await),
         };
-        // Only a name for whoever looks at CLIENT LIST.
+        // Only a name for anyone who looks at CLIENT LIST.
         session.ask(&["CLIENT", "SETNAME", CLIENT_NAME]).await.ok();
         stages.end();
         Ok(session)

@@ -39,7 +39,7 @@ impl CommandTimes {
             let (Some(calls), Some(micros)) = (pairs.number("calls"), pairs.number("usec")) else { continue };
             let before = self.last.get(name).copied().unwrap_or_default();
             let added = (calls - before.0, micros - before.1);
-            // CONFIG RESETSTAT and restarts begin anew.
+            // CONFIG RESETSTAT and restarts begin again.
             let added = (added.0 > 0.0 && added.1 >= 0.0).then_some(added);
             now.insert(name.to_owned(), (calls, micros));
             rows.push(Row { name, pairs, calls, added });

@@ -14,7 +14,7 @@ use crate::login::read_info;
 use crate::metrics::storage as metric;
 use crate::server::Server;
 
-/// Databases listed at most; there are 16 unless somebody configures more.
+/// Databases listed at most; there are 16 unless someone configures more.
 const MAX_DATABASES: usize = 64;
 
 static PLAIN: &[(&str, &MetricSpec)] = &[

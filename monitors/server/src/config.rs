@@ -57,7 +57,7 @@ pub struct ServerSettings {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
-    /// Refuse certificates that are expired, for another host, or signed by nobody we trust.
+    /// Refuse certificates that are expired, for another host, or signed by no one we trust.
     #[serde(default = "default_true")]
     #[schemars(title = "Verify certificates")]
     pub verify: bool,
@@ -121,7 +121,7 @@ pub struct Containers {
     #[serde(default = "default_true")]
     #[schemars(title = "Watch containers")]
     pub enabled: bool,
-    /// Socket of Docker, for names, states, restarts, health and sizes. Whoever may use it is as good as root, so put a
+    /// Socket of Docker, for names, states, restarts, health and sizes. Anyone who may use it is as good as root, so put a
     /// proxy before it that only lets reads through; this program only reads.
     #[serde(default)]
     #[schemars(title = "Docker socket", extend("examples" = ["/var/run/docker.sock"]))]

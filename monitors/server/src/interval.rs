@@ -38,7 +38,7 @@ impl Recent {
     /// Takes in the counter's value, and gives its growth within the window; `None` at the first look.
     pub(crate) fn add(&mut self, now: Instant, value: f64) -> Option<f64> {
         let before = self.last.replace(value)?;
-        // A counter that began anew has grown by what it shows.
+        // A counter that began again has grown by what it shows.
         let grown = if value >= before { value - before } else { value };
         if grown > 0.0 {
             self.grown.push_back((now, grown));
@@ -69,7 +69,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(30)).await;
         assert_eq!(recent.add(Instant::now(), 12.0), Some(2.0));
         tokio::time::advance(Duration::from_secs(30)).await;
-        assert_eq!(recent.add(Instant::now(), 1.0), Some(3.0), "it began anew");
+        assert_eq!(recent.add(Instant::now(), 1.0), Some(3.0), "it began again");
         tokio::time::advance(Duration::from_secs(45)).await;
         assert_eq!(recent.add(Instant::now(), 1.0), Some(1.0));
         tokio::time::advance(Duration::from_secs(45)).await;

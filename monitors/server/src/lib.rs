@@ -6,6 +6,7 @@
 //! behind a watchdog, `containers` looks at control groups and at Docker, `probes` has the jobs, `evidence` what is
 //! written down.
 
+mod background;
 mod clock;
 mod config;
 mod containers;
@@ -15,7 +16,6 @@ mod exporter;
 mod filter;
 mod http;
 mod interval;
-mod lent;
 mod local;
 mod machine;
 mod metrics;

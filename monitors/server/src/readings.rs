@@ -155,7 +155,7 @@ impl Resources {
     }
 }
 
-/// Whether the machine was started again between two looks: all its counters then began anew, and some may have passed
+/// Whether the machine was started again between two looks: all its counters then began again, and some may have passed
 /// what they showed before.
 fn was_restarted(now: &Machine, before: &Machine) -> bool {
     let passed = now.taken.saturating_duration_since(before.taken).as_secs_f64();
@@ -213,7 +213,7 @@ fn clock(now: &Machine, report: &mut Report) {
     report.push_some(&host::CLOCK_SYNCHRONISED, clock.synchronised.map(|yes| f64::from(u8::from(yes))));
     report.push_some(&host::CLOCK_MAX_ERROR, clock.max_error);
     match clock.synchronised {
-        // The kernel's zero of a clock that nobody compares with anything is no offset.
+        // The kernel's zero of a clock that no one compares with anything is no offset.
         Some(false) => report.push_absent(&host::CLOCK_OFFSET, &Labels::default(), Absent::NotKnown),
         _ => report.push_some(&host::CLOCK_OFFSET, clock.offset.map(f64::abs)),
     }

@@ -1,4 +1,4 @@
-//! Asks filesystems for their sizes, behind a watchdog: one whose server is gone keeps whoever asks waiting in the
+//! Asks filesystems for their sizes, behind a watchdog: one whose server is gone keeps anyone who asks waiting in the
 //! kernel, and no signal and no runtime gets that thread back.
 
 use std::collections::HashSet;
@@ -54,7 +54,7 @@ impl Watchdog {
                 std::thread::Builder::new().name("statvfs".to_owned()).stack_size(STACK).spawn(move || {
                     let answer = ask(&path);
                     away.lock().unwrap_or_else(PoisonError::into_inner).remove(&point);
-                    // Nobody listens any more when it took too long.
+                    // No one listens any more when it took too long.
                     sender.send((index, answer)).ok();
                 });
             match thread {

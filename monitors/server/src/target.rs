@@ -75,10 +75,10 @@ impl Server {
         for (field, path, default) in &paths {
             if !path.starts_with('/') {
                 errors.push(
-                    FieldError::new(*field, "is no absolute path").value(path).cure("begin it with a slash"),
+                    FieldError::new(*field, "is no absolute path").value(path).hint("begin it with a slash"),
                 );
             } else if settings.node_exporter.is_some() && *path != default {
-                errors.push(FieldError::new(*field, "has no effect beside node_exporter").cure("remove it"));
+                errors.push(FieldError::new(*field, "has no effect beside node_exporter").hint("remove it"));
             }
         }
         let containers = &settings.containers;
@@ -86,16 +86,16 @@ impl Server {
             errors.push(
                 FieldError::new("containers.top", "out of range")
                     .value(containers.top)
-                    .cure("use a number from 1 to 500"),
+                    .hint("use a number from 1 to 500"),
             );
         }
         if let Some(socket) = &containers.docker_socket {
             let field = "containers.docker_socket";
             if !socket.starts_with('/') {
                 let error = FieldError::new(field, "is no absolute path").value(socket);
-                errors.push(error.cure("use a path such as /var/run/docker.sock"));
+                errors.push(error.hint("use a path such as /var/run/docker.sock"));
             } else if settings.node_exporter.is_some() {
-                errors.push(FieldError::new(field, "has no effect beside node_exporter").cure("remove it"));
+                errors.push(FieldError::new(field, "has no effect beside node_exporter").hint("remove it"));
             }
         }
         let exporter = settings.node_exporter.as_deref();

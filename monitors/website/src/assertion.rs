@@ -154,7 +154,7 @@ impl Assertion {
             Self::Body { op, value } => {
                 if matches!(op, TextOp::Exists | TextOp::NotExists) {
                     return Err(FieldError::new("op", "a body has no `exists`")
-                        .cure("use contains, equals or matches"));
+                        .hint("use contains, equals or matches"));
                 }
                 (Subject::Body, text_test(*op, Some(value))?, describe("body", op, Some(value)))
             }
@@ -175,7 +175,7 @@ impl Assertion {
 
 fn text_test(op: TextOp, value: Option<&str>) -> Result<Test, FieldError> {
     let needed =
-        || value.ok_or_else(|| FieldError::new("value", "missing").cure("add the text to compare with"));
+        || value.ok_or_else(|| FieldError::new("value", "missing").hint("add the text to compare with"));
     Ok(match op {
         TextOp::Equals => Test::Equals(needed()?.to_owned(), true),
         TextOp::NotEquals => Test::Equals(needed()?.to_owned(), false),
@@ -184,7 +184,7 @@ fn text_test(op: TextOp, value: Option<&str>) -> Result<Test, FieldError> {
         TextOp::Matches => Test::Matches(regex(needed()?)?, true),
         TextOp::NotMatches => Test::Matches(regex(needed()?)?, false),
         TextOp::Exists | TextOp::NotExists if value.is_some() => {
-            return Err(FieldError::new("value", "`exists` compares with nothing").cure("remove it"));
+            return Err(FieldError::new("value", "`exists` compares with nothing").hint("remove it"));
         }
         TextOp::Exists => Test::Exists(true),
         TextOp::NotExists => Test::Exists(false),
@@ -193,7 +193,7 @@ fn text_test(op: TextOp, value: Option<&str>) -> Result<Test, FieldError> {
 
 fn json_test(op: JsonOp, value: Option<&Value>) -> Result<Test, FieldError> {
     let needed =
-        || value.ok_or_else(|| FieldError::new("value", "missing").cure("add the value to compare with"));
+        || value.ok_or_else(|| FieldError::new("value", "missing").hint("add the value to compare with"));
     let text =
         || needed()?.as_str().ok_or_else(|| FieldError::new("value", "must be a text for this operator"));
     let number =
@@ -208,7 +208,7 @@ fn json_test(op: JsonOp, value: Option<&Value>) -> Result<Test, FieldError> {
         JsonOp::GreaterThan => Test::Number(NumberOp::GreaterThan, number()?),
         JsonOp::LessThan => Test::Number(NumberOp::LessThan, number()?),
         JsonOp::Exists | JsonOp::NotExists if value.is_some() => {
-            return Err(FieldError::new("value", "`exists` compares with nothing").cure("remove it"));
+            return Err(FieldError::new("value", "`exists` compares with nothing").hint("remove it"));
         }
         JsonOp::Exists => Test::Exists(true),
         JsonOp::NotExists => Test::Exists(false),

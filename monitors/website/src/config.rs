@@ -130,7 +130,7 @@ pub enum Auth {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
-    /// Refuse certificates that are expired, for another host, or signed by nobody we trust.
+    /// Refuse certificates that are expired, for another host, or signed by no one we trust.
     #[serde(default = "default_true")]
     #[schemars(title = "Verify certificates")]
     pub verify: bool,

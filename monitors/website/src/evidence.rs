@@ -1,4 +1,4 @@
-//! What happened, written down so that somebody can see at 3 a.m. why a check failed.
+//! What happened, written down so that someone can see at 3 a.m. why a check failed.
 
 use std::time::Duration;
 

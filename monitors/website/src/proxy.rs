@@ -22,7 +22,7 @@ pub(crate) struct Proxy {
 impl Proxy {
     pub(crate) fn parse(text: &str, masker: &mut Masker) -> Result<Self, FieldError> {
         let wrong = |reason: String| {
-            FieldError::new("proxy", reason).cure("use an address such as http://proxy.example:3128")
+            FieldError::new("proxy", reason).hint("use an address such as http://proxy.example:3128")
         };
         let url = Url::parse(text).map_err(|error| wrong(format!("is no URL: {error}")))?;
         if url.scheme() != "http" {

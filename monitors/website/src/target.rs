@@ -96,20 +96,20 @@ impl Website {
             }
         };
         if settings.accept_status.is_empty() {
-            errors.push(FieldError::new("accept_status", "must not be empty").cure("use [\"200-299\"]"));
+            errors.push(FieldError::new("accept_status", "must not be empty").hint("use [\"200-299\"]"));
         }
         if settings.max_body_bytes > MAX_BODY_CAP {
             errors.push(
                 FieldError::new("max_body_bytes", "out of range")
                     .value(settings.max_body_bytes)
-                    .cure(format!("use a number from 0 to {MAX_BODY_CAP}")),
+                    .hint(format!("use a number from 0 to {MAX_BODY_CAP}")),
             );
         }
         if settings.max_redirects > 50 {
             errors.push(
                 FieldError::new("max_redirects", "out of range")
                     .value(settings.max_redirects)
-                    .cure("use a number from 0 to 50"),
+                    .hint("use a number from 0 to 50"),
             );
         }
         let mut checks = Vec::with_capacity(settings.assertions.len());
@@ -126,14 +126,14 @@ impl Website {
                 (Some(_), None) => {
                     errors.push(
                         FieldError::new("tls.client_key_file", "missing beside client_certificate_file")
-                            .cure("add it"),
+                            .hint("add it"),
                     );
                     None
                 }
                 (None, Some(_)) => {
                     errors.push(
                         FieldError::new("tls.client_certificate_file", "missing beside client_key_file")
-                            .cure("add it"),
+                            .hint("add it"),
                     );
                     None
                 }
@@ -152,7 +152,7 @@ impl Website {
                     "fixed_address",
                     "has no effect through a proxy, which resolves the name itself",
                 )
-                .cure("remove one of proxy and fixed_address"),
+                .hint("remove one of proxy and fixed_address"),
             );
         }
         let alpn = match settings.http_version {
@@ -263,20 +263,20 @@ async fn read(path: &str) -> Result<Vec<u8>, String> {
 
 fn parse_url(errors: &mut FieldErrors, field: &str, text: &str) -> Option<Url> {
     // The text may hold a password, so errors never show it.
-    let cure = "use an address such as https://example.com/health";
+    let hint = "use an address such as https://example.com/health";
     let url = match Url::parse(text) {
         Ok(url) => url,
         Err(error) => {
-            errors.push(FieldError::new(field, format!("is no URL: {error}")).cure(cure));
+            errors.push(FieldError::new(field, format!("is no URL: {error}")).hint(hint));
             return None;
         }
     };
     if !matches!(url.scheme(), "http" | "https") {
-        errors.push(FieldError::new(field, format!("only http and https, not {}", url.scheme())).cure(cure));
+        errors.push(FieldError::new(field, format!("only http and https, not {}", url.scheme())).hint(hint));
         return None;
     }
     if url.host_str().is_none_or(str::is_empty) || url.port() == Some(0) {
-        errors.push(FieldError::new(field, "has no host, or the port 0").cure(cure));
+        errors.push(FieldError::new(field, "has no host, or the port 0").hint(hint));
         return None;
     }
     Some(url)
@@ -293,7 +293,7 @@ fn add_header(
     let parsed =
         HeaderName::from_bytes(name.as_bytes()).map_err(|_| FieldError::new(name, "is no header name"))?;
     if RESERVED.contains(&parsed.as_str()) && parsed != HOST {
-        return Err(FieldError::new(name, "is set by HTTP itself").cure("remove it"));
+        return Err(FieldError::new(name, "is set by HTTP itself").hint("remove it"));
     }
     let text = value.resolve(cx.secrets()).map_err(|error| FieldError::new(name, error.to_string()))?;
     let mut header = HeaderValue::from_str(&text)
@@ -324,7 +324,7 @@ fn add_auth(
     let in_url = url.password().map(|password| (url.username(), password));
     let value = match (auth, in_url) {
         (Some(_), Some(_)) => {
-            errors.push(FieldError::new("auth", "the URL has a password too").cure("keep one of the two"));
+            errors.push(FieldError::new("auth", "the URL has a password too").hint("keep one of the two"));
             return;
         }
         (None, None) => return,

@@ -21,7 +21,7 @@ pub(crate) fn serve(request: &HttpRequest, path: &str, base: &str) -> HttpRespon
     if let Some(asset) = wise_web_ui::get(name).filter(|_| !name.is_empty()) {
         return file(request, asset, base);
     }
-    // A missing script must be an error: as a page it would be a puzzle for the browser and for whoever looks.
+    // A missing script must be an error: as a page it would be a puzzle for the browser and for anyone who looks.
     let last = name.rsplit('/').next().unwrap_or("");
     if name.starts_with("assets/") || last.contains('.') {
         return Problem::not_found("file").answer(Some(request));
@@ -33,7 +33,7 @@ pub(crate) fn serve(request: &HttpRequest, path: &str, base: &str) -> HttpRespon
 }
 
 fn file(request: &HttpRequest, asset: &'static Asset, base: &str) -> HttpResponse {
-    // The page's own links begin at the root, so below a path they are written anew.
+    // The page's own links begin at the root, so below a path they are written again.
     if !base.is_empty() && asset.path == "index.html" {
         let text = String::from_utf8_lossy(asset.plain).replace("=\"/", &format!("=\"{base}/"));
         return head(asset, None).insert_header((CONTENT_ENCODING, "identity")).body(text);

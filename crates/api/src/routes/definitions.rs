@@ -64,7 +64,7 @@ pub(crate) async fn export_monitors(
         None => Format::Json,
         Some(name) => Format::from_name(name).ok_or_else(|| {
             let error = FieldError::new("format", "there is no such format").value(name);
-            Problem::field(Kind::Invalid, error.cure("json or toml"))
+            Problem::field(Kind::Invalid, error.hint("json or toml"))
         })?,
     };
     let content = match format {
@@ -101,7 +101,7 @@ pub(crate) async fn import_monitors(
         None => Conflict::default(),
         Some(name) => Conflict::from_name(name).ok_or_else(|| {
             let error = FieldError::new("on_conflict", "there is no such choice").value(name);
-            Problem::field(Kind::Invalid, error.cure("fail, replace or skip"))
+            Problem::field(Kind::Invalid, error.hint("fail, replace or skip"))
         })?,
     };
     let dry_run = params.dry_run.unwrap_or(false);

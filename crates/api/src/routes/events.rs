@@ -57,7 +57,7 @@ pub(crate) async fn stream_events(
                         queue.push_back(frame.text);
                     }
                     Ok(Ok(_)) => {}
-                    // Too slow to follow: everything anew is less than all that was missed.
+                    // Too slow to follow: everything again is less than all that was missed.
                     Ok(Err(RecvError::Lagged(_))) => queue.push_back(live.snapshot_frame()),
                     Ok(Err(RecvError::Closed)) => return None,
                 }

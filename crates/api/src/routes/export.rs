@@ -78,7 +78,7 @@ pub(crate) async fn export_history(
         "csv" => (Format::Csv, "text/csv; charset=utf-8"),
         "openmetrics" => (Format::OpenMetrics, "application/openmetrics-text; version=1.0.0; charset=utf-8"),
         other => {
-            let error = FieldError::new("format", "is not known").value(other).cure("use csv or openmetrics");
+            let error = FieldError::new("format", "is not known").value(other).hint("use csv or openmetrics");
             return Err(Problem::field(Kind::Malformed, error));
         }
     };
@@ -187,7 +187,7 @@ fn write_all(
                     let name_label = name_label.as_deref();
                     let source = Source { entry, metric, name_label, family, range };
                     write_series(&mut text, format, &source, series);
-                    // Whoever reads may have gone.
+                    // Anyone who reads may have gone.
                     if text.len() >= PART && !send(sender, &mut text) {
                         return Ok(());
                     }

@@ -96,7 +96,7 @@ fn time(field: &str, text: Option<&str>, default: Timestamp, now: Timestamp) -> 
     // A plus sign in a query is a space.
     relative.or_else(|| Timestamp::parse(&text.replace(' ', "+")).ok()).ok_or_else(|| {
         let error = FieldError::new(field, "is no time").value(text);
-        Problem::field(Kind::Malformed, error.cure("use RFC 3339, such as 2026-01-31T12:00:00Z, or -6h"))
+        Problem::field(Kind::Malformed, error.hint("use RFC 3339, such as 2026-01-31T12:00:00Z, or -6h"))
     })
 }
 
@@ -111,7 +111,7 @@ pub(super) fn range(
     if from < to {
         return Ok((from, to));
     }
-    let error = FieldError::new("from", "is not before `to`").value(from).cure("swap the two");
+    let error = FieldError::new("from", "is not before `to`").value(from).hint("swap the two");
     Err(Problem::field(Kind::Malformed, error))
 }
 
@@ -120,7 +120,7 @@ pub(super) fn aggregate(name: Option<&str>) -> Result<Aggregate, Problem> {
     let Some(name) = name else { return Ok(Aggregate::default()) };
     Aggregate::from_name(name).ok_or_else(|| {
         let error = FieldError::new("aggregate", "there is no such aggregate").value(name);
-        Problem::field(Kind::Malformed, error.cure(format!("use {}", Aggregate::NAMES)))
+        Problem::field(Kind::Malformed, error.hint(format!("use {}", Aggregate::NAMES)))
     })
 }
 
@@ -159,7 +159,7 @@ pub(crate) async fn show_history(
     let points = params.points.unwrap_or(300);
     if !(1..=MAX_POINTS).contains(&points) {
         let error = FieldError::new("points", "out of range").value(points);
-        return Err(malformed(error.cure(format!("use a number from 1 to {MAX_POINTS}"))));
+        return Err(malformed(error.hint(format!("use a number from 1 to {MAX_POINTS}"))));
     }
     let plugin = catalog.registry().plugin(&entry.definition.spec.kind);
     let given =
@@ -168,14 +168,14 @@ pub(crate) async fn show_history(
         given.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
     if names.is_empty() || names.len() > MAX_METRICS {
         let error = FieldError::new("metric", format!("name 1 to {MAX_METRICS} metrics")).value(&given);
-        return Err(malformed(error.cure("see /api/v1/plugins for the metrics of a kind")));
+        return Err(malformed(error.hint("see /api/v1/plugins for the metrics of a kind")));
     }
     if let (Some(name), Some(plugin)) =
         (names.iter().find(|name| plugin.is_some_and(|p| !p.allows_metric(name))), plugin)
     {
         let known: Vec<_> = plugin.metrics.iter().map(|metric| metric.name).collect();
         let error = FieldError::new("metric", "the monitor has no such metric").value(name);
-        return Err(malformed(error.cure(format!("known here: {}", known.join(", ")))));
+        return Err(malformed(error.hint(format!("known here: {}", known.join(", ")))));
     }
     let plans: Vec<QueryPlan> =
         names.iter().map(|metric| QueryPlan::of(id, metric, (from, to), points, aggregate)).collect();

@@ -53,7 +53,7 @@ fn expected(request: &HttpRequest) -> Result<Option<u64>, Problem> {
     text.trim_matches('"').parse().map(Some).map_err(|_| {
         let error = FieldError::new("If-Match", "is no version")
             .value(text)
-            .cure("use the ETag of the object, such as \"3\"");
+            .hint("use the ETag of the object, such as \"3\"");
         Problem::field(Kind::Malformed, error)
     })
 }
@@ -80,7 +80,7 @@ pub(crate) async fn list_monitors(
             Status::from_name(name).ok_or_else(|| {
                 let known: Vec<_> = Status::ALL.iter().map(|status| status.name()).collect();
                 let error = FieldError::new("status", "there is no such status").value(name);
-                Problem::field(Kind::Malformed, error.cure(format!("use one of {}", known.join(", "))))
+                Problem::field(Kind::Malformed, error.hint(format!("use one of {}", known.join(", "))))
             })
         })
         .transpose()?;

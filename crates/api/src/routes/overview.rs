@@ -1,4 +1,4 @@
-//! Every monitor at a glance.
+//! Every monitor at a summary.
 
 use actix_web::{HttpResponse, get, web};
 

@@ -92,19 +92,19 @@ pub(super) fn chosen(
         });
         if let Some(name) = wanted.iter().find(|name| !found.contains(*name)) {
             let error = FieldError::new("monitors", "there is no such monitor").value(name);
-            return Err(malformed(error.cure("use ids or names as in /api/v1/monitors")));
+            return Err(malformed(error.hint("use ids or names as in /api/v1/monitors")));
         }
     }
     for tag in list(tags) {
         let Some((key, value)) = tag.split_once(':') else {
-            let error = FieldError::new("tags", "is no tag").value(&tag).cure("write key:value");
+            let error = FieldError::new("tags", "is no tag").value(&tag).hint("write key:value");
             return Err(malformed(error));
         };
         entries.retain(|entry| entry.definition.spec.tags.get(key).is_some_and(|found| found == value));
     }
     if entries.len() > MAX_MONITORS {
         let error = FieldError::new("monitors", format!("more than {MAX_MONITORS} monitors are meant"));
-        return Err(malformed(error.cure("name fewer, or use tags")));
+        return Err(malformed(error.hint("name fewer, or use tags")));
     }
     Ok(entries)
 }
@@ -121,7 +121,7 @@ fn with_metric(
     });
     if entries.is_empty() {
         let error = FieldError::new("metric", "no monitor that is meant has such a metric").value(metric);
-        let error = error.cure("see /api/v1/plugins for the metrics of each kind");
+        let error = error.hint("see /api/v1/plugins for the metrics of each kind");
         return Err(Problem::field(Kind::Malformed, error));
     }
     Ok(entries)
@@ -148,7 +148,7 @@ pub(crate) async fn run_query(
     let points = params.points.unwrap_or(300);
     if !(1..=MAX_POINTS).contains(&points) {
         let error = FieldError::new("points", "out of range").value(points);
-        return Err(malformed(error.cure(format!("use a number from 1 to {MAX_POINTS}"))));
+        return Err(malformed(error.hint(format!("use a number from 1 to {MAX_POINTS}"))));
     }
     let matchers = list(params.conditions.as_deref())
         .iter()
@@ -178,7 +178,7 @@ pub(crate) async fn run_query(
     if answer.is_cut || answer.series.len() > MAX_SERIES {
         let error =
             FieldError::new("by", format!("the answer has more than {MAX_SERIES} series, or {MOST} points"));
-        return Err(malformed(error.cure("group series, or ask for fewer monitors or points")));
+        return Err(malformed(error.hint("group series, or ask for fewer monitors or points")));
     }
     let names: BTreeMap<MonitorId, &str> =
         entries.iter().map(|entry| (entry.definition.id, entry.definition.spec.name.as_str())).collect();

@@ -133,7 +133,7 @@ pub(crate) struct SlaRow {
 fn maintenance(name: Option<&str>) -> Result<Maintenance, Problem> {
     let Some(name) = name else { return Ok(Maintenance::default()) };
     Maintenance::from_name(name).ok_or_else(|| {
-        let error = FieldError::new("maintenance", "is not known").value(name).cure("use apart, up or down");
+        let error = FieldError::new("maintenance", "is not known").value(name).hint("use apart, up or down");
         Problem::field(Kind::Malformed, error)
     })
 }
@@ -161,7 +161,7 @@ pub(crate) async fn show_uptime(
         let length =
             text.parse::<HumanDuration>().ok().filter(|length| !length.0.is_zero()).ok_or_else(|| {
                 let error = FieldError::new("windows", "is no duration").value(text);
-                Problem::field(Kind::Malformed, error.cure("use durations such as 24h,7d"))
+                Problem::field(Kind::Malformed, error.hint("use durations such as 24h,7d"))
             })?;
         windows.push((text.to_owned(), now.minus(length.0)));
     }
@@ -206,13 +206,13 @@ pub(crate) async fn show_days(
         let error = FieldError::new("days", "out of range").value(count);
         return Err(Problem::field(
             Kind::Malformed,
-            error.cure(format!("use a number from 1 to {MAX_DAYS}")),
+            error.hint(format!("use a number from 1 to {MAX_DAYS}")),
         ));
     }
     let zone = params.time_zone.clone().unwrap_or_else(|| info.time_zone.clone());
     let Some(days) = days_in_zone(&zone, now, count) else {
         let error = FieldError::new("time_zone", "is no IANA time zone").value(&zone);
-        return Err(Problem::field(Kind::Malformed, error.cure("use a name such as Europe/Berlin")));
+        return Err(Problem::field(Kind::Malformed, error.hint("use a name such as Europe/Berlin")));
     };
     let earliest = days.first().map_or(now, |(_, from, _)| *from);
     let mut states = blocking(move || store.states(Some(id), earliest)).await?;
@@ -301,7 +301,7 @@ pub(crate) async fn report_sla(
             Some(key) => By::Tag(key.to_owned()),
             None => {
                 let error = FieldError::new("by", "is not known").value(other);
-                return Err(malformed(error.cure("use monitor, or tag:KEY")));
+                return Err(malformed(error.hint("use monitor, or tag:KEY")));
             }
         },
     };
@@ -310,7 +310,7 @@ pub(crate) async fn report_sla(
         Some("csv") => true,
         Some(other) => {
             let error = FieldError::new("format", "is not known").value(other);
-            return Err(malformed(error.cure("use json or csv")));
+            return Err(malformed(error.hint("use json or csv")));
         }
     };
     let entries = catalog.list();

@@ -12,7 +12,7 @@ use wise_core::{CheckRecord, Failure, MonitorId, Report, Status, Timestamp, Tran
 use super::{Done, Kind, Shard, SlotState, Tick};
 use crate::run::CheckOutcome;
 use crate::schedule::back_off;
-use crate::task::{Ended, Fate, blame_stall};
+use crate::task::{Completion, Ended, blame_stall};
 
 impl Shard {
     pub(super) fn joined(&mut self, done: Result<Done, tokio::task::JoinError>) {
@@ -24,16 +24,17 @@ impl Shard {
     }
 
     pub(super) fn ended(&mut self, done: Done) {
-        let Done { id, slot: index, generation, mut ended, started, timeout, lag_before, kind, _pass } = done;
+        let Done { id, slot: index, generation, mut ended, started, timeout, lag_before, kind, _permit } =
+            done;
         self.stats.ended.fetch_add(1, Ordering::Relaxed);
         self.stats.in_flight.fetch_sub(1, Ordering::Relaxed);
-        match ended.fate {
-            Fate::Orderly => {}
-            Fate::Panicked => {
+        match ended.completion {
+            Completion::Returned => {}
+            Completion::Panicked => {
                 self.stats.panics.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(monitor.id = %id, "a probe of monitor {id} panicked");
             }
-            Fate::Overstayed => {
+            Completion::Overran => {
                 self.stats.overstayed.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(monitor.id = %id, "a probe of monitor {id} did not keep its deadline");
             }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use wise_core::{CheckContext, Failure, Monitor, MonitorId, Probe, common};
 
 use super::{Done, Kind, Shard, SlotState, Tick};
-use crate::hosts::Pass;
+use crate::hosts::HostPermit;
 use crate::run::CheckOutcome;
 use crate::schedule::next_tick;
 use crate::task::run_check;
@@ -68,9 +68,9 @@ impl Shard {
                 self.stats.waiting.fetch_sub(1, Ordering::Relaxed);
                 continue;
             };
-            let pass = match &entry.gate {
+            let permit = match &entry.gate {
                 Some(gate) => match gate.enter() {
-                    Some(pass) => Some(pass),
+                    Some(permit) => Some(permit),
                     None => {
                         self.waiting.push_back((id, slot, generation));
                         blocked += 1;
@@ -80,13 +80,13 @@ impl Shard {
                 None => None,
             };
             self.stats.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.start(id, slot, now, pass);
+            self.start(id, slot, now, permit);
         }
-        self.drop_hopeless(now);
+        self.discard_expired(now);
     }
 
     /// Counts ticks that have waited for a whole interval as dropped.
-    pub(super) fn drop_hopeless(&mut self, now: Instant) {
+    pub(super) fn discard_expired(&mut self, now: Instant) {
         while let Some((id, index, generation)) = self.waiting.front().copied() {
             let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.generation == generation) else {
                 self.waiting.pop_front();
@@ -106,7 +106,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn start(&mut self, id: MonitorId, index: usize, now: Instant, pass: Option<Pass>) {
+    pub(super) fn start(&mut self, id: MonitorId, index: usize, now: Instant, permit: Option<HostPermit>) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let (generation, slot) = (entry.generation, &mut entry.slots[index]);
         let probe =
@@ -134,7 +134,7 @@ impl Shard {
             self.dropped(id, index, Failure::new(&common::DROPPED_TICK, text).code("late"));
         }
         self.scheduled_running += 1;
-        self.spawn(id, index, generation, probe, timeout, pass, false, Kind::Scheduled);
+        self.spawn(id, index, generation, probe, timeout, permit, false, Kind::Scheduled);
     }
 
     #[expect(clippy::too_many_arguments, reason = "they are the parts of a check, used once each")]
@@ -145,7 +145,7 @@ impl Shard {
         generation: u64,
         probe: Box<dyn Probe>,
         timeout: Duration,
-        pass: Option<Pass>,
+        permit: Option<HostPermit>,
         detailed: bool,
         kind: Kind,
     ) {
@@ -156,7 +156,7 @@ impl Shard {
         self.stats.in_flight.fetch_add(1, Ordering::Relaxed);
         self.running.spawn(async move {
             let ended = run_check(probe, cx, uplink).await;
-            Done { id, slot, generation, ended, started, timeout, lag_before, kind, _pass: pass }
+            Done { id, slot, generation, ended, started, timeout, lag_before, kind, _permit: permit }
         });
     }
 

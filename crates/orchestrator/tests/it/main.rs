@@ -84,7 +84,7 @@ fn class(record: &CheckRecord) -> &str {
 }
 
 #[test]
-fn a_probe_that_panics_is_made_anew_and_disturbs_nobody() {
+fn a_probe_that_panics_is_made_again_and_disturbs_nobody() {
     let mut fixture = Fixture::new(1);
     let bad = fixture.watch(Behaviour::Panic, |_| {});
     let good = fixture.watch(Behaviour::Pass, |_| {});

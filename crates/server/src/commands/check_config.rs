@@ -23,7 +23,7 @@ pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Resul
     if environment.get("WISE_SECRET_KEY").is_some() {
         compose::sealer(&loaded.settings, environment)?;
     }
-    // A folder that nobody named need not be there.
+    // A folder that no one named need not be there.
     let is_named =
         sources.monitors.is_some() || folder != std::path::Path::new(&Settings::default().monitors.folder);
     let (monitors, mut problems) = if is_named || folder.exists() {
@@ -68,7 +68,7 @@ fn validate(monitor: &FileMonitor, registry: &Registry, cx: &BuildContext) -> Re
     let spec = &monitor.spec;
     let plugin = registry.plugin(&spec.kind).ok_or_else(|| {
         let error = FieldError::new("kind", "there is no such kind of monitor").value(&spec.kind);
-        FieldErrors::from(error.cure(format!("known here: {}", registry.kinds())))
+        FieldErrors::from(error.hint(format!("known here: {}", registry.kinds())))
     })?;
     let mut errors = validate_spec(spec, plugin).err().unwrap_or_default();
     if let Err(wrong) = (plugin.build)(spec.settings.clone(), cx) {

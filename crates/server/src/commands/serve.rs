@@ -41,7 +41,7 @@ pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Resul
     let (mut told, mut full) = (None, Patience::default());
     let running = loop {
         let composed = compose(&loaded.settings, environment, &mut |holder| {
-            // Whoever waits does not answer: a load balancer must not send anybody here.
+            // Anyone who waits does not answer: a load balancer must not send anybody here.
             listeners = None;
             if told.as_deref() != Some(holder) {
                 tracing::info!("{holder} has the store; waiting until it stops or shows no sign of life");
@@ -50,7 +50,7 @@ pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Resul
             true
         });
         match composed {
-            // Whoever frees space at night must not have to think of starting this too.
+            // Anyone who frees space at night must not have to think of starting this too.
             Err(error) if is_full(&error) => {
                 listeners = None;
                 full.wait(&error);
@@ -72,7 +72,7 @@ pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Resul
     let end = actix_web::rt::System::new().block_on(serve(loaded.settings, files, listeners, running))?;
     match end {
         End::Stopped => Ok(ExitCode::SUCCESS),
-        End::Superseded => Err(begin_anew()),
+        End::Superseded => Err(begin_again()),
     }
 }
 
@@ -80,7 +80,7 @@ fn is_full(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| matches!(cause.downcast_ref(), Some(StoreError::DiskFull { .. })))
 }
 
-/// Waits for what somebody else has to do, and says so now and then.
+/// Waits for what someone else has to do, and says so now and then.
 #[derive(Default)]
 struct Patience {
     rounds: u32,
@@ -104,15 +104,15 @@ enum End {
     Superseded,
 }
 
-/// Runs this program anew, in this process: nothing that is known here is true any more.
-fn begin_anew() -> anyhow::Error {
+/// Runs this program again, in this process: nothing that is known here is true any more.
+fn begin_again() -> anyhow::Error {
     use std::os::unix::process::CommandExt;
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_default();
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from(&name));
     // It comes back only when it has failed.
     let error = std::process::Command::new(program).args(arguments).exec();
-    anyhow::anyhow!("the store was taken over, and the program could not be started anew: {error}")
+    anyhow::anyhow!("the store was taken over, and the program could not be started again: {error}")
 }
 
 fn listen(settings: &Settings) -> anyhow::Result<Vec<TcpListener>> {
@@ -264,7 +264,7 @@ fn take_up(
 }
 
 /// Adds the server's own monitor at the first start, and lets it follow when the server moves to another address; one
-/// that somebody has changed or removed is left alone.
+/// that someone has changed or removed is left alone.
 fn watch_ourselves(catalog: &Catalog, url: &str, is_first: bool) -> Result<(), CatalogError> {
     let own = catalog.list().into_iter().find(|entry| entry.definition.updated_by == FIRST_START);
     let monitor = json!({
@@ -292,7 +292,7 @@ fn watch_ourselves(catalog: &Catalog, url: &str, is_first: bool) -> Result<(), C
 struct Files {
     environment: Environment,
     folder: PathBuf,
-    /// Somebody named the folder, so that it should be there.
+    /// Someone named the folder, so that it should be there.
     is_named: bool,
     problems: Arc<AtomicUsize>,
 }
@@ -379,7 +379,7 @@ fn welcome(settings: &Settings, bound: &[SocketAddr], monitors: usize, has_egres
              curl -X POST {url}/api/v1/monitors -H 'Content-Type: application/json' \\\n      -d '{body}'\n  \
              stop it with Ctrl-C\n\n"
         );
-        // Whoever started us may have closed our output; that is no reason to stop watching.
+        // Anyone who started us may have closed our output; that is no reason to stop watching.
         std::io::stdout().write_all(text.as_bytes()).ok();
     }
 }

@@ -1,4 +1,4 @@
-//! Getting the right to write, and making spool and MongoDB agree.
+//! Getting the lease, and making spool and MongoDB agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -15,11 +15,11 @@ use super::schema::{CURSORS, META, MONITORS, SPOOLS, TRANSITIONS, number, prepar
 use crate::error::StoreError;
 use crate::ports::{DefinitionStore, MainRecord};
 
-/// How often somebody who waits looks for signs of life.
+/// How often someone who waits looks for signs of life.
 const LOOK: Duration = Duration::from_secs(2);
 
 impl Link {
-    /// Gets the right to write, or goes on without when MongoDB is away.
+    /// Gets the lease, or goes on without when MongoDB is away.
     pub(super) fn first_attach(&self, wait: &mut dyn FnMut(&str) -> bool) -> Result<(), StoreError> {
         let mut seen: Option<(i64, Instant)> = None;
         loop {
@@ -59,7 +59,7 @@ impl Link {
                 }
                 // With a copy of everything at hand, a login that is refused is no reason not to watch.
                 Err(error @ (StoreError::Server { .. } | StoreError::Forbidden { .. }))
-                    if self.near.meta(STORE)?.is_some() =>
+                    if self.recent.meta(STORE)?.is_some() =>
                 {
                     self.state.note(&Err(error));
                     return Ok(());
@@ -69,12 +69,12 @@ impl Link {
         }
     }
 
-    /// Makes spool and MongoDB agree, and keeps the right to write. A process that `is_running` cannot be given other
-    /// definitions: it has to begin anew.
+    /// Makes spool and MongoDB agree, and keeps the lease. A process that `is_running` cannot be given other
+    /// definitions: it has to begin again.
     fn attach(&self, mut lease: Lease, before: &Before, is_running: bool) -> Result<(), StoreError> {
         match self.agree(&mut lease, before, is_running) {
             Ok(()) => {
-                *self.right() = Some(lease);
+                *self.lease() = Some(lease);
                 self.state.note(&Ok(()));
                 Ok(())
             }
@@ -82,7 +82,7 @@ impl Link {
             Err(error) => {
                 // Our own trouble, such as a full disk, must not keep another process from watching.
                 if let Err(error) = lease.release(&self.remote) {
-                    tracing::debug!("the right to write was not given back: {error}");
+                    tracing::debug!("the lease was not given back: {error}");
                 }
                 Err(error)
             }
@@ -90,8 +90,8 @@ impl Link {
     }
 
     fn agree(&self, lease: &mut Lease, before: &Before, is_running: bool) -> Result<(), StoreError> {
-        match self.near.meta(STORE)? {
-            None => self.near.set_meta(STORE, &before.store)?,
+        match self.recent.meta(STORE)? {
+            None => self.recent.set_meta(STORE, &before.store)?,
             Some(known) if known == before.store => {}
             Some(_) => {
                 return Err(StoreError::Server {
@@ -107,16 +107,16 @@ impl Link {
             prepare(&self.remote, &self.retention)?;
         }
         lease.renew(&self.remote)?;
-        // Nobody else has had the right since, and what we had begun with it we have ended.
-        let was_us = self.near.meta(FENCE)? == Some(before.fence.to_string());
+        // No one else has had the lease since, and what we had begun with it we have ended.
+        let was_us = self.recent.meta(FENCE)? == Some(before.fence.to_string());
         if was_us {
-            self.near.set_meta(FENCE, &lease.fence.to_string())?;
+            self.recent.set_meta(FENCE, &lease.fence.to_string())?;
         }
-        let sent = self.near.cursor(SENDER)?;
+        let sent = self.recent.cursor(SENDER)?;
         let theirs = self.news(sent, lease)?;
-        let base = self.near.meta(CHANGES)?.and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+        let base = self.recent.meta(CHANGES)?.and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
         let has_changed = base != before.changes;
-        let own = self.near.transitions_after(sent, usize::MAX)?;
+        let own = self.recent.transitions_after(sent, usize::MAX)?;
         let is_own = |one: &(u64, Transition)| own.iter().any(|other| is_same(one, other));
         if is_running && (has_changed || !theirs.iter().all(is_own)) {
             return Err(StoreError::Superseded {
@@ -129,54 +129,54 @@ impl Link {
                 // What a file has added meanwhile is not there yet, and keeps what was seen of it.
                 if self.has_kept()? {
                     let known: BTreeSet<_> = all.iter().map(|one| one.id).collect();
-                    // Of a name that somebody has taken meanwhile the file has to be told.
+                    // Of a name that someone has taken meanwhile the file has to be told.
                     let names: BTreeSet<String> = all.iter().map(|one| one.spec.name.clone()).collect();
-                    let ours = self.near.monitors()?.into_iter();
+                    let ours = self.recent.monitors()?.into_iter();
                     all.extend(ours.filter(|one| {
                         is_of_a_file(one) && !known.contains(&one.id) && !names.contains(&one.spec.name)
                     }));
                 }
-                self.near.take_over_monitors(&all)?;
+                self.recent.take_over_monitors(&all)?;
             }
-            self.near.take_over_transitions(SENDER, sent, &theirs, before.sequence)?;
+            self.recent.take_over_transitions(SENDER, sent, &theirs, before.sequence)?;
             if !was_us {
                 self.take_over_small_things(before)?;
             }
         }
         let mut unsent = self.unsent();
-        for (key, value) in self.near.all_meta()? {
+        for (key, value) in self.recent.all_meta()? {
             if is_shared(&key) {
                 unsent.metas.insert(key, value);
             }
         }
-        unsent.cursors.extend(self.near.cursors()?.into_iter().map(|(consumer, _)| consumer));
+        unsent.cursors.extend(self.recent.cursors()?.into_iter().map(|(consumer, _)| consumer));
         drop(unsent);
         let others = self.remote.find(SPOOLS, doc! { "_id": { "$ne": &self.spool } }, doc! {})?;
         let last = others.iter().filter_map(|spool| spool.get("last_day").and_then(number)).max();
         self.others_until.store(last.unwrap_or(i64::MIN), Ordering::Relaxed);
-        self.near.set_meta(OTHERS, &last.unwrap_or(i64::MIN).to_string())?;
+        self.recent.set_meta(OTHERS, &last.unwrap_or(i64::MIN).to_string())?;
         if self.has_kept()? {
             self.send_kept_definitions(lease)?;
         }
-        self.near.set_meta(CHANGES, &lease.changes.to_string())?;
-        self.near.set_meta(FENCE, &lease.fence.to_string())
+        self.recent.set_meta(CHANGES, &lease.changes.to_string())?;
+        self.recent.set_meta(FENCE, &lease.fence.to_string())
     }
 
     fn take_over_small_things(&self, before: &Before) -> Result<(), StoreError> {
         for meta in self.remote.find(META, doc! {}, doc! {})? {
             if let (Ok(key), Ok(value)) = (meta.get_str("_id"), meta.get_str("value")) {
-                self.near.set_meta(key, value)?;
+                self.recent.set_meta(key, value)?;
             }
         }
         for cursor in self.remote.find(CURSORS, doc! {}, doc! {})? {
             let sequence = cursor.get("sequence").and_then(number).and_then(|n| u64::try_from(n).ok());
             if let (Ok(consumer), Some(sequence)) = (cursor.get_str("_id"), sequence) {
-                self.near.advance_cursor(consumer, sequence)?;
+                self.recent.advance_cursor(consumer, sequence)?;
             }
         }
-        // Since then nobody has watched.
+        // Since then no one has watched.
         if before.renewed > Timestamp::default() && before.sequence > 0 {
-            self.near.set_meta("alive", &before.renewed.to_string())?;
+            self.recent.set_meta("alive", &before.renewed.to_string())?;
         }
         Ok(())
     }
@@ -209,7 +209,7 @@ impl Link {
     /// Sends what files have changed while MongoDB was away.
     pub(super) fn send_kept_definitions(&self, lease: &mut Lease) -> Result<(), StoreError> {
         let theirs: BTreeMap<_, _> = self.their_monitors()?.into_iter().map(|one| (one.id, one)).collect();
-        let ours: BTreeMap<_, _> = self.near.monitors()?.into_iter().map(|one| (one.id, one)).collect();
+        let ours: BTreeMap<_, _> = self.recent.monitors()?.into_iter().map(|one| (one.id, one)).collect();
         for gone in theirs.values().filter(|one| is_of_a_file(one) && !ours.contains_key(&one.id)) {
             let tombstone = documents::tombstone(gone.id, lease.changes + 1);
             let operations = [Operation::Monitor(tombstone), Operation::Forget(gone.id.to_string())];
@@ -219,8 +219,8 @@ impl Link {
             let document = documents::monitor(one, lease.changes + 1)?;
             lease.commit(&self.remote, &[Operation::Monitor(document)], None)?;
         }
-        self.near.set_meta(CHANGES, &lease.changes.to_string())?;
-        self.near.set_meta(KEPT, "no")
+        self.recent.set_meta(CHANGES, &lease.changes.to_string())?;
+        self.recent.set_meta(KEPT, "no")
     }
 
     /// MongoDB was away when we began: tries again.

@@ -1,6 +1,6 @@
 //! The end of a day in MongoDB: its hours become one document a probe, and its rollups are made.
 //!
-//! This is done with what MongoDB has, whoever sent it, so that the days of a process that is gone are rolled up too.
+//! This is done with what MongoDB has, anyone who sent it, so that the days of a process that is gone are rolled up too.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;

@@ -5,7 +5,7 @@
 //! without transactions, and then carries them out. They can be carried out twice with the same outcome, so a new holder
 //! completes what the last one has left, and a late one changes nothing any more.
 //!
-//! No clocks are compared: a holder shows signs of life by counting up `beat`, and whoever waits takes over when it has
+//! No clocks are compared: a holder shows signs of life by counting up `beat`, and anyone who waits takes over when it has
 //! stood still for a while by its own clock.
 
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl Operation {
     }
 }
 
-/// The right to write.
+/// The lease.
 #[derive(Debug)]
 pub(super) struct Lease {
     spool: String,
@@ -71,7 +71,7 @@ pub(super) struct Lease {
     renewed: Instant,
 }
 
-/// What came of asking for the right to write.
+/// What came of asking for the lease.
 #[derive(Debug)]
 pub(super) enum Asked {
     /// It is ours.
@@ -100,7 +100,7 @@ pub(super) struct Before {
     pub sequence: u64,
 }
 
-/// Asks for the right to write, once. `stale` is the sign of life of a holder that has been silent for too long.
+/// Asks for the lease, once. `stale` is the sign of life of a holder that has been silent for too long.
 ///
 /// # Errors
 /// The server is away, or its documents are of a newer version.
@@ -177,7 +177,7 @@ impl Lease {
         doc! { "_id": ID, "fence": self.fence, "holder": &self.spool }
     }
 
-    /// How long ago the right was last confirmed.
+    /// How long ago the lease was last confirmed.
     pub(super) fn age(&self) -> Duration {
         self.renewed.elapsed()
     }
@@ -185,7 +185,7 @@ impl Lease {
     /// Shows a sign of life.
     ///
     /// # Errors
-    /// The right is lost, or the server is away.
+    /// The lease is lost, or the server is away.
     pub(super) fn renew(&mut self, remote: &Remote) -> Result<(), StoreError> {
         self.beat(remote)?;
         match self.complete(remote) {
@@ -196,7 +196,7 @@ impl Lease {
             ) => {
                 tracing::error!("a part of a commit cannot be carried out: {error}");
                 self.clear(remote)?;
-                // Others have been told that it was: what is there has to be looked at anew.
+                // Others have been told that it was: what is there has to be looked at again.
                 Err(StoreError::Superseded { by: "a commit of our own that MongoDB did not take".to_owned() })
             }
             other => other,
@@ -213,7 +213,7 @@ impl Lease {
         self.change(remote, doc! { "$inc": { "beat": 1_i64 }, "$set": { "pending": [] } })
     }
 
-    /// Changes the writer's document if the right is still ours.
+    /// Changes the writer's document if the lease is still ours.
     fn change(&mut self, remote: &Remote, update: Document) -> Result<(), StoreError> {
         let writer = remote.collection(WRITER)?;
         let found = remote.run(async {
@@ -244,7 +244,7 @@ impl Lease {
     /// Commits operations, all or none, and carries them out. `sequence` is the number of their last transition.
     ///
     /// # Errors
-    /// The right is lost; one of them cannot be carried out, and none was; or the server is away, and it is not known
+    /// The lease is lost; one of them cannot be carried out, and none was; or the server is away, and it is not known
     /// whether they were committed.
     pub(super) fn commit(
         &mut self,
@@ -270,7 +270,7 @@ impl Lease {
         }
         self.left = pending;
         match self.complete(remote) {
-            // It is decided: whoever writes next carries it out first.
+            // It is decided: anyone who writes next carries it out first.
             Err(StoreError::Away { reason }) => {
                 tracing::warn!("a commit is carried out when MongoDB is there again: {reason}");
                 Ok(())
@@ -341,7 +341,7 @@ impl Lease {
         Ok(())
     }
 
-    /// Gives the right back.
+    /// Gives the lease back.
     ///
     /// # Errors
     /// The server is away; others then wait until it counts as lost.
@@ -410,7 +410,7 @@ fn time(document: &Document, field: &str) -> Timestamp {
     Timestamp::from_micros(millis.saturating_mul(1000))
 }
 
-/// Sixteen hexadecimal digits that nobody else has.
+/// Sixteen hexadecimal digits that no one else has.
 ///
 /// # Errors
 /// The system gives no random numbers.

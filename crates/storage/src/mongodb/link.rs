@@ -44,7 +44,7 @@ pub(super) const OTHERS: &str = "mongodb_others_until";
 /// Written before MongoDB is, to see whether the spool can be.
 const TRIED: &str = "mongodb_tried";
 /// What is left to be sent when it is to end may take this long.
-const LAST_WORDS: Duration = Duration::from_secs(20);
+const FINAL_MESSAGE: Duration = Duration::from_secs(20);
 /// The reader of transitions that sends them.
 pub(super) const SENDER: &str = "mongodb";
 /// Transitions in one commit.
@@ -70,14 +70,14 @@ pub(super) enum Wake {
 
 #[derive(Debug)]
 pub(super) struct Link {
-    pub near: SqliteStore,
+    pub recent: SqliteStore,
     pub remote: Remote,
     pub state: Arc<RemoteState>,
     pub spool: String,
     pub retention: Retention,
     pub timing: Timing,
     name: String,
-    right: Mutex<Option<Lease>>,
+    lease: Mutex<Option<Lease>>,
     unsent: Mutex<Unsent>,
     /// Held while checks are being sent.
     pub sending: Mutex<()>,
@@ -108,13 +108,13 @@ impl Link {
         let MongoOptions { url, spool, retention, name, timing, is_source } = options;
         let remote = Remote::new(&url, timing.patience)?;
         let hold_from = spool.hold_from.clone();
-        let near = SqliteStore::open(&spool, now)?;
-        let id = match near.meta(SPOOL)? {
+        let recent = SqliteStore::open(&spool, now)?;
+        let id = match recent.meta(SPOOL)? {
             Some(id) => id,
-            None if near.monitors()?.is_empty() => {
+            None if recent.monitors()?.is_empty() => {
                 let id = random_id()?;
-                near.set_meta(BEGAN, &now.as_micros().div_euclid(MICROS_A_DAY).to_string())?;
-                near.set_meta(SPOOL, &id)?;
+                recent.set_meta(BEGAN, &now.as_micros().div_euclid(MICROS_A_DAY).to_string())?;
+                recent.set_meta(SPOOL, &id)?;
                 id
             }
             None => {
@@ -127,18 +127,18 @@ impl Link {
             }
         };
         let whole = |key: &str| -> Result<Option<i64>, StoreError> {
-            Ok(near.meta(key)?.and_then(|text| text.parse().ok()))
+            Ok(recent.meta(key)?.and_then(|text| text.parse().ok()))
         };
         let (began, others) = (whole(BEGAN)?.unwrap_or(i64::MIN), whole(OTHERS)?.unwrap_or(i64::MIN));
         let link = Self {
-            near,
+            recent,
             remote,
             state: Arc::default(),
             spool: id,
             retention,
             timing,
             name,
-            right: Mutex::default(),
+            lease: Mutex::default(),
             unsent: Mutex::default(),
             sending: Mutex::default(),
             now: AtomicI64::new(now.as_micros()),
@@ -159,9 +159,9 @@ impl Link {
         &self.name
     }
 
-    /// The right to write, if there is one. Whoever holds it is the only one who changes definitions.
-    pub(super) fn right(&self) -> MutexGuard<'_, Option<Lease>> {
-        self.right.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The lease, if there is one. Anyone who holds it is the only one who changes definitions.
+    pub(super) fn lease(&self) -> MutexGuard<'_, Option<Lease>> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn unsent(&self) -> MutexGuard<'_, Unsent> {
@@ -171,50 +171,50 @@ impl Link {
     /// Commits what `operations` makes.
     pub(super) fn commit(
         &self,
-        right: &mut Option<Lease>,
+        held: &mut Option<Lease>,
         sequence: Option<u64>,
         operations: impl FnOnce(&Lease) -> Result<Vec<Operation>, StoreError>,
     ) -> Result<(), StoreError> {
-        // Whoever asks must not wait for a server that is known not to answer.
-        let Some(lease) = right.as_mut().filter(|_| self.state.is_connected()) else {
+        // Anyone who asks must not wait for a server that is known not to answer.
+        let Some(lease) = held.as_mut().filter(|_| self.state.is_connected()) else {
             return Err(self.state.no_right());
         };
         let operations = operations(lease)?;
         let outcome = lease.commit(&self.remote, &operations, sequence);
-        self.note(right, outcome)
+        self.note(held, outcome)
     }
 
-    /// Notes how a call went; one that shows that the right is lost takes it.
-    fn note(&self, right: &mut Option<Lease>, outcome: Result<(), StoreError>) -> Result<(), StoreError> {
+    /// Notes how a call went; one that shows that the lease is lost takes it.
+    fn note(&self, held: &mut Option<Lease>, outcome: Result<(), StoreError>) -> Result<(), StoreError> {
         if let Err(StoreError::Superseded { .. }) = &outcome {
-            *right = None;
+            *held = None;
         }
         self.state.note(&outcome);
         outcome
     }
 
     /// Remembers how far the copy of the definitions is.
-    pub(super) fn note_changes(&self, right: &Option<Lease>) -> Result<(), StoreError> {
-        match right {
-            Some(lease) => self.near.set_meta(CHANGES, &lease.changes.to_string()),
+    pub(super) fn note_changes(&self, held: &Option<Lease>) -> Result<(), StoreError> {
+        match held {
+            Some(lease) => self.recent.set_meta(CHANGES, &lease.changes.to_string()),
             None => Ok(()),
         }
     }
 
     /// Whether definitions are to be sent.
     pub(super) fn has_kept(&self) -> Result<bool, StoreError> {
-        Ok(self.near.meta(KEPT)?.as_deref() == Some("yes"))
+        Ok(self.recent.meta(KEPT)?.as_deref() == Some("yes"))
     }
 
     /// Whether the spool can be written: one that cannot refuses a change before MongoDB has it.
     pub(super) fn try_spool(&self) -> Result<(), StoreError> {
         // What is the same as before would not be written.
-        self.near.set_meta(TRIED, &random_id()?)
+        self.recent.set_meta(TRIED, &random_id()?)
     }
 
-    /// What is in MongoDB is not what is here: this process has to begin anew.
-    pub(super) fn disagree(&self, right: &mut Option<Lease>) {
-        *right = None;
+    /// What is in MongoDB is not what is here: this process has to begin again.
+    pub(super) fn disagree(&self, held: &mut Option<Lease>) {
+        *held = None;
         let by = "a change that the spool could not take".to_owned();
         self.state.note(&Err(StoreError::Superseded { by }));
     }
@@ -222,23 +222,23 @@ impl Link {
     /// Whether it is to end, and has had time for last words.
     pub(super) fn must_stop(&self) -> bool {
         let closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
-        closing.is_some_and(|since| since.elapsed() > LAST_WORDS)
+        closing.is_some_and(|since| since.elapsed() > FINAL_MESSAGE)
     }
 
     /// Remembers that definitions are to be sent.
     pub(super) fn keep_definitions(&self) -> Result<(), StoreError> {
-        self.near.set_meta(KEPT, "yes")
+        self.recent.set_meta(KEPT, "yes")
     }
 
     /// Confirms that we may write, if that was not done just now.
     pub(super) fn confirm(&self) -> Result<(), StoreError> {
-        let mut right = self.right();
-        match &mut *right {
+        let mut held = self.lease();
+        match &mut *held {
             None => Err(self.state.no_right()),
             Some(lease) if lease.age() < self.timing.beat / 2 => Ok(()),
             Some(lease) => {
                 let outcome = lease.renew(&self.remote);
-                self.note(&mut right, outcome)
+                self.note(&mut held, outcome)
             }
         }
     }
@@ -251,7 +251,7 @@ impl Link {
             if run.is_ok() || is_closing {
                 return;
             }
-            // What it had in its hands is looked for anew.
+            // What it had in its hands is looked for again.
             let now = Timestamp::from_micros(self.now.load(Ordering::Relaxed));
             if let Err(error) = self.recall(now) {
                 tracing::error!("what is to be sent is not known: {error}");
@@ -268,21 +268,21 @@ impl Link {
         loop {
             match woken.recv_timeout(RETRY.min(self.timing.beat).min(self.timing.send)) {
                 Ok(Wake::News) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(Wake::Close) | Err(RecvTimeoutError::Disconnected) => return self.last_words(),
+                Ok(Wake::Close) | Err(RecvTimeoutError::Disconnected) => return self.final_message(),
             }
-            self.state.set_given_up(self.near.given_up());
+            self.state.set_given_up(self.recent.given_up());
             if self.state.is_lost() {
                 continue;
             }
-            let has_right = self.right().is_some();
-            if !has_right {
+            let has_lease = self.lease().is_some();
+            if !has_lease {
                 let outcome = self.attach_again(&mut silent);
                 if outcome.is_err() {
                     // A holder that cannot be seen may be well.
                     silent = None;
                 }
                 self.state.note(&outcome);
-                if outcome.is_err() || self.right().is_none() {
+                if outcome.is_err() || self.lease().is_none() {
                     continue;
                 }
             }
@@ -307,12 +307,12 @@ impl Link {
     }
 
     fn beat(&self) -> Result<(), StoreError> {
-        let mut right = self.right();
+        let mut held = self.lease();
         let is_away = !self.state.is_connected();
-        match &mut *right {
+        match &mut *held {
             Some(lease) if is_away || lease.age() >= self.timing.beat => {
                 let outcome = lease.renew(&self.remote);
-                self.note(&mut right, outcome)
+                self.note(&mut held, outcome)
             }
             _ => Ok(()),
         }
@@ -321,17 +321,17 @@ impl Link {
     /// Sends transitions, then how far their readers are, and what else is small.
     pub(super) fn send_news(&self) -> Result<(), StoreError> {
         if self.has_kept()? {
-            let mut right = self.right();
-            if let Some(lease) = &mut *right {
+            let mut held = self.lease();
+            if let Some(lease) = &mut *held {
                 let outcome = self.send_kept_definitions(lease);
-                self.note(&mut right, outcome)?;
+                self.note(&mut held, outcome)?;
             }
         }
         loop {
-            // Read under the right, so that a monitor that is being removed does not come back with its last change.
-            let mut right = self.right();
-            let sent = self.near.cursor(SENDER)?;
-            let page = self.near.transitions_after(sent, PAGE)?;
+            // Read under the lease, so that a monitor that is being removed does not come back with its last change.
+            let mut held = self.lease();
+            let sent = self.recent.cursor(SENDER)?;
+            let page = self.recent.transitions_after(sent, PAGE)?;
             let (mut operations, mut last, mut bytes) = (Vec::new(), None, 0);
             for (number, transition) in &page {
                 let document = documents::transition(*number, transition)?;
@@ -343,8 +343,8 @@ impl Link {
                 last = Some(*number);
             }
             let Some(last) = last else { break };
-            self.commit(&mut right, Some(last), |_| Ok(operations))?;
-            self.near.advance_cursor(SENDER, last)?;
+            self.commit(&mut held, Some(last), |_| Ok(operations))?;
+            self.recent.advance_cursor(SENDER, last)?;
         }
         let (metas, cursors) = {
             let mut unsent = self.unsent();
@@ -355,13 +355,13 @@ impl Link {
             operations.push(Operation::Set(META, doc! { "_id": key, "value": value }));
         }
         for consumer in cursors.iter().filter(|consumer| *consumer != SENDER) {
-            let sequence = i64::try_from(self.near.cursor(consumer)?).unwrap_or(i64::MAX);
+            let sequence = i64::try_from(self.recent.cursor(consumer)?).unwrap_or(i64::MAX);
             operations.push(Operation::Set(CURSORS, doc! { "_id": consumer, "sequence": sequence }));
         }
         if operations.is_empty() {
             return Ok(());
         }
-        let outcome = self.commit(&mut self.right(), None, |_| Ok(operations));
+        let outcome = self.commit(&mut self.lease(), None, |_| Ok(operations));
         if outcome.is_err() {
             let mut unsent = self.unsent();
             for (key, value) in metas {
@@ -380,8 +380,8 @@ impl Link {
         self.compact(now)
     }
 
-    fn last_words(&self) {
-        if self.state.is_lost() || !self.state.is_connected() || self.right().is_none() {
+    fn final_message(&self) {
+        if self.state.is_lost() || !self.state.is_connected() || self.lease().is_none() {
             return;
         }
         let outcome = self.send_news().and_then(|()| self.send_checks());
@@ -391,10 +391,10 @@ impl Link {
             );
             return;
         }
-        if let Some(lease) = self.right().take()
+        if let Some(lease) = self.lease().take()
             && let Err(error) = lease.release(&self.remote)
         {
-            tracing::debug!("the right to write was not given back: {error}");
+            tracing::debug!("the lease was not given back: {error}");
         }
     }
 }

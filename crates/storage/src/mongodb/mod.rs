@@ -3,7 +3,7 @@
 //! The spool is an embedded store in a folder. It takes every write first, so that checks, statuses and the live page go
 //! on while MongoDB is away, and keeps a copy of the definitions and of the main record. `link` is the thread that sends
 //! what is new: transitions at once, checks as documents of an hour (`send`), which it makes documents of a day and
-//! rollups of when the day is over (`compact`); `attach` gets the right to write and makes both agree. `lease` lets one process
+//! rollups of when the day is over (`compact`); `attach` gets the lease and makes both agree. `lease` lets one process
 //! write at a time, `schema` has the collections, `documents` what is in them, `read` and `results` answer from both, and
 //! `reserve` keeps room for what MongoDB has taken.
 
@@ -127,7 +127,7 @@ impl MongoStore {
     /// Sends everything there is, and rolls up the days that are over, as far as it goes.
     ///
     /// # Errors
-    /// MongoDB is away, or the right to write is lost.
+    /// MongoDB is away, or the lease is lost.
     pub fn send_all(&self, now: Timestamp) -> Result<(), StoreError> {
         self.link.send_all(now)
     }
@@ -156,7 +156,7 @@ impl MongoStore {
         Ok(found.into_iter().map(|document| mongodb::bson::Bson::from(document).to_string()).collect())
     }
 
-    /// Sends what is left if MongoDB is there, and gives the right to write back. Blocks.
+    /// Sends what is left if MongoDB is there, and gives the lease back. Blocks.
     pub fn close(&self) {
         self.link.closing.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
         // A thread that has ended already has nothing left.
@@ -168,8 +168,8 @@ impl MongoStore {
         }
     }
 
-    fn near(&self) -> &SqliteStore {
-        &self.link.near
+    fn recent(&self) -> &SqliteStore {
+        &self.link.recent
     }
 
     /// Something is to be sent. A full queue means that the thread has been woken already.
@@ -187,27 +187,27 @@ impl MongoStore {
         definition: &MonitorDefinition,
         expected: Option<u64>,
     ) -> Result<(), StoreError> {
-        let mut right = self.link.right();
-        self.near().would_store(definition, expected)?;
+        let mut held = self.link.lease();
+        self.recent().would_store(definition, expected)?;
         self.link.reserve.ensure(serde_json::to_string(definition).map_or(0, |body| body.len()))?;
         match self.link.try_spool() {
             // The reserve is for this.
             Err(StoreError::DiskFull { .. }) => {}
             other => other?,
         }
-        let sent = self.link.commit(&mut right, None, |lease| {
+        let sent = self.link.commit(&mut held, None, |lease| {
             Ok(vec![Operation::Monitor(documents::monitor(definition, lease.changes + 1)?)])
         });
-        self.keep(&mut right, definition, sent, || match expected {
-            None => self.near().insert_monitor(definition),
-            Some(expected) => self.near().update_monitor(definition, expected),
+        self.keep(&mut held, definition, sent, || match expected {
+            None => self.recent().insert_monitor(definition),
+            Some(expected) => self.recent().update_monitor(definition, expected),
         })
     }
 
     /// Stores a change of a definition here when MongoDB has taken it, or is to get it later.
     fn keep(
         &self,
-        right: &mut Option<Lease>,
+        held: &mut Option<Lease>,
         definition: &MonitorDefinition,
         sent: Result<(), StoreError>,
         change: impl Fn() -> Result<(), StoreError>,
@@ -221,8 +221,8 @@ impl MongoStore {
             Err(error) => return Err(error),
         }
         let reserve = &self.link.reserve;
-        let kept = reserve.spend(change).and_then(|()| reserve.spend(|| self.link.note_changes(right)));
-        kept.inspect_err(|_| self.link.disagree(right))
+        let kept = reserve.spend(change).and_then(|()| reserve.spend(|| self.link.note_changes(held)));
+        kept.inspect_err(|_| self.link.disagree(held))
     }
 }
 
@@ -234,7 +234,7 @@ impl Drop for MongoStore {
 
 impl DefinitionStore for MongoStore {
     fn monitors(&self) -> Result<Vec<MonitorDefinition>, StoreError> {
-        self.near().monitors()
+        self.recent().monitors()
     }
 
     fn insert_monitor(&self, definition: &MonitorDefinition) -> Result<(), StoreError> {
@@ -246,24 +246,24 @@ impl DefinitionStore for MongoStore {
     }
 
     fn delete_monitor(&self, id: MonitorId) -> Result<(), StoreError> {
-        let mut right = self.link.right();
-        let definition = self.near().monitor(id)?.ok_or(StoreError::NotFound)?;
+        let mut held = self.link.lease();
+        let definition = self.recent().monitor(id)?.ok_or(StoreError::NotFound)?;
         self.link.reserve.ensure(0)?;
         // How much a monitor's changes of status take to go is not known beforehand.
         self.link.try_spool()?;
-        let sent = self.link.commit(&mut right, None, |lease| {
+        let sent = self.link.commit(&mut held, None, |lease| {
             let tombstone = documents::tombstone(id, lease.changes + 1);
             Ok(vec![Operation::Monitor(tombstone), Operation::Forget(id.to_string())])
         });
-        self.keep(&mut right, &definition, sent, || self.near().delete_monitor(id))
+        self.keep(&mut held, &definition, sent, || self.recent().delete_monitor(id))
     }
 
     fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
-        self.near().meta(key)
+        self.recent().meta(key)
     }
 
     fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
-        self.near().set_meta(key, value)?;
+        self.recent().set_meta(key, value)?;
         if link::is_shared(key) {
             self.link.unsent().metas.insert(key.to_owned(), value.to_owned());
             self.wake();
@@ -274,7 +274,7 @@ impl DefinitionStore for MongoStore {
 
 impl MainRecord for MongoStore {
     fn commit(&self, transitions: &[Transition]) -> Result<Vec<u64>, StoreError> {
-        let numbers = self.near().commit(transitions)?;
+        let numbers = self.recent().commit(transitions)?;
         if !transitions.is_empty() {
             self.wake();
         }
@@ -282,7 +282,7 @@ impl MainRecord for MongoStore {
     }
 
     fn transitions_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, Transition)>, StoreError> {
-        self.near().transitions_after(after, limit)
+        self.recent().transitions_after(after, limit)
     }
 
     fn transitions_of(
@@ -291,23 +291,23 @@ impl MainRecord for MongoStore {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<(u64, Transition)>, StoreError> {
-        self.near().transitions_of(monitor, before, limit)
+        self.recent().transitions_of(monitor, before, limit)
     }
 
     fn states(&self, monitor: Option<MonitorId>, from: Timestamp) -> Result<StateChanges, StoreError> {
-        self.near().states(monitor, from)
+        self.recent().states(monitor, from)
     }
 
     fn last_states(&self) -> Result<HashMap<MonitorId, LastState>, StoreError> {
-        self.near().last_states()
+        self.recent().last_states()
     }
 
     fn cursor(&self, consumer: &str) -> Result<u64, StoreError> {
-        self.near().cursor(consumer)
+        self.recent().cursor(consumer)
     }
 
     fn advance_cursor(&self, consumer: &str, sequence: u64) -> Result<(), StoreError> {
-        self.near().advance_cursor(consumer, sequence)?;
+        self.recent().advance_cursor(consumer, sequence)?;
         self.link.unsent().cursors.insert(consumer.to_owned());
         Ok(())
     }
@@ -317,14 +317,14 @@ impl HistoryStore for MongoStore {
     fn append(&self, records: &[CheckRecord]) -> Result<(), StoreError> {
         // Before, so that a crash in between forgets nothing. And after: what is sent in between does not have them.
         self.link.note_checks(records)?;
-        let outcome = self.near().append(records);
+        let outcome = self.recent().append(records);
         self.link.note_checks(records)?;
         outcome
     }
 
-    fn tend(&self, now: Timestamp) -> Result<(), StoreError> {
+    fn maintain(&self, now: Timestamp) -> Result<(), StoreError> {
         self.link.now.store(now.as_micros(), Ordering::Relaxed);
-        self.near().tend(now)
+        self.recent().maintain(now)
     }
 
     fn answer(&self, plan: &QueryPlan) -> Result<Answer, StoreError> {
@@ -338,7 +338,7 @@ impl HistoryStore for MongoStore {
     }
 
     fn refused_readings(&self) -> u64 {
-        self.near().refused_readings()
+        self.recent().refused_readings()
     }
 
     fn results(&self, query: &ResultQuery) -> Result<Vec<StoredResult>, StoreError> {

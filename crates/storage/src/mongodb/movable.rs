@@ -49,7 +49,7 @@ impl MongoStore {
             let size = operation.size();
             if !waiting.is_empty() && bytes + size > link::COMMIT_BYTES {
                 let part = std::mem::take(&mut waiting);
-                self.link.commit(&mut self.link.right(), numbered.then_some(last), |_| Ok(part))?;
+                self.link.commit(&mut self.link.lease(), numbered.then_some(last), |_| Ok(part))?;
                 bytes = 0;
             }
             bytes += size;
@@ -59,18 +59,18 @@ impl MongoStore {
         if waiting.is_empty() {
             return Ok(());
         }
-        self.link.commit(&mut self.link.right(), numbered.then_some(last), |_| Ok(waiting))
+        self.link.commit(&mut self.link.lease(), numbered.then_some(last), |_| Ok(waiting))
     }
 }
 
 impl Movable for MongoStore {
     fn small_things(&self) -> Result<Vec<(String, String)>, StoreError> {
-        let all = self.link.near.all_meta()?;
+        let all = self.link.recent.all_meta()?;
         Ok(all.into_iter().filter(|(key, _)| link::is_shared(key)).collect())
     }
 
     fn cursors(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let all = self.link.near.cursors()?;
+        let all = self.link.recent.cursors()?;
         Ok(all.into_iter().filter(|(consumer, _)| consumer != link::SENDER).collect())
     }
 
@@ -132,14 +132,14 @@ impl Movable for MongoStore {
     }
 
     fn put_monitors(&self, all: &[MonitorDefinition]) -> Result<(), StoreError> {
-        let first = self.link.right().as_ref().map_or(0, |lease| lease.changes) + 1;
+        let first = self.link.lease().as_ref().map_or(0, |lease| lease.changes) + 1;
         let made = all
             .iter()
             .zip(first..)
             .map(|(one, change)| Ok((0, Operation::Monitor(documents::monitor(one, change)?))));
         self.commit_all(made.collect::<Result<_, StoreError>>()?, false)?;
-        self.link.note_changes(&self.link.right())?;
-        self.link.near.take_over_monitors(all)
+        self.link.note_changes(&self.link.lease())?;
+        self.link.recent.take_over_monitors(all)
     }
 
     fn put_transitions(&self, all: &[(u64, Transition)]) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ use super::schema::{CHUNKS, rollups};
 use crate::error::StoreError;
 use crate::query::{Found, Piece, QueryPlan, Resolution, SeriesPieces, series_of};
 use crate::rollup::{MICROS_A_DAY, Tier};
-use crate::sqlite::Reader as NearReader;
+use crate::sqlite::Reader as RecentReader;
 
 /// Monitors that are read from MongoDB together, at most.
 const TOGETHER: usize = 32;
@@ -49,15 +49,15 @@ impl Link {
 
     /// Reads what a plan asks for.
     pub(super) fn reader<'l>(&'l self, plan: &'l QueryPlan) -> Result<Reader<'l>, StoreError> {
-        let near = self.near.reader()?;
-        let own: Vec<i64> = near.sample_days().collect();
+        let recent = self.recent.reader()?;
+        let own: Vec<i64> = recent.sample_days().collect();
         let own_from = self.own_from(&own);
         let last = day_of(plan.to.minus(Duration::from_micros(1)));
         let remote = day_of(plan.from)..own_from.min(last.saturating_add(1));
         Ok(Reader {
             link: self,
             plan,
-            near,
+            recent,
             own,
             own_from,
             remote,
@@ -80,7 +80,7 @@ pub(super) fn unbroken(days: &[i64]) -> Option<i64> {
 pub(super) struct Reader<'l> {
     link: &'l Link,
     plan: &'l QueryPlan,
-    near: NearReader<'l>,
+    recent: RecentReader<'l>,
     /// The days that the spool has.
     own: Vec<i64>,
     /// From this day on it has all there is.
@@ -124,13 +124,13 @@ impl Reader<'_> {
     /// The series of a monitor that the plan asks for.
     pub(super) fn read(&self, monitor: MonitorId) -> Result<Vec<SeriesPieces>, StoreError> {
         let mut series = Vec::new();
-        if !self.remote.is_empty() && self.near.has_monitor(monitor) {
+        if !self.remote.is_empty() && self.recent.has_monitor(monitor) {
             series = series_of(self.far(monitor)?);
         }
-        for near in self.near.read(self.own_from, monitor, self.plan)? {
-            match series.iter_mut().find(|one| one.labels == near.labels) {
-                Some(known) => known.pieces.extend(near.pieces),
-                None => series.push(near),
+        for recent in self.recent.read(self.own_from, monitor, self.plan)? {
+            match series.iter_mut().find(|one| one.labels == recent.labels) {
+                Some(known) => known.pieces.extend(recent.pieces),
+                None => series.push(recent),
             }
         }
         Ok(series)
@@ -145,7 +145,7 @@ impl Reader<'_> {
         let count = self.together.get();
         let next = self.plan.monitors.iter().copied().skip_while(|one| *one != monitor);
         let mut monitors = vec![monitor];
-        for one in next.filter(|one| self.near.has_monitor(*one)) {
+        for one in next.filter(|one| self.recent.has_monitor(*one)) {
             if monitors.len() >= count {
                 break;
             }
@@ -263,7 +263,7 @@ impl Reader<'_> {
             for monitor in &monitors {
                 if !together.is_done(*monitor, day) {
                     let found = together.found.entry(*monitor).or_default();
-                    self.near.samples(day, *monitor, self.plan, found)?;
+                    self.recent.samples(day, *monitor, self.plan, found)?;
                     done.insert((*monitor, day));
                 }
             }

@@ -18,12 +18,12 @@ use crate::query::{ResultQuery, StoredResult};
 impl Link {
     /// Checks, newest first.
     pub(super) fn results(&self, query: &ResultQuery) -> Result<Vec<StoredResult>, StoreError> {
-        let mut found = self.near.results(query)?;
-        let own_from = self.own_from(&self.near.days()?);
+        let mut found = self.recent.results(query)?;
+        let own_from = self.own_from(&self.recent.days()?);
         let is_enough = |found: &Vec<StoredResult>| {
             found.len() >= query.limit && found.last().is_some_and(|last| day_of(last.time) >= own_from)
         };
-        if is_enough(&found) || day_of(query.from) >= own_from || !self.near.has_monitor(query.monitor) {
+        if is_enough(&found) || day_of(query.from) >= own_from || !self.recent.has_monitor(query.monitor) {
             return Ok(found);
         }
         let last = day_of(query.to).saturating_add(1);
@@ -84,7 +84,7 @@ impl Link {
 
     /// When each probe of each monitor last ran.
     pub(super) fn last_checks(&self) -> Result<HashMap<MonitorId, HashMap<String, Timestamp>>, StoreError> {
-        let mut found = self.near.last_checks()?;
+        let mut found = self.recent.last_checks()?;
         let others_until = self.others_until.load(Ordering::Relaxed);
         // Intervals end at a day, so that nothing older matters; and a start must not wait for a server that is away.
         if others_until == i64::MIN || !self.state.is_connected() {

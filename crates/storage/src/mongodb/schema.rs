@@ -173,7 +173,7 @@ pub(super) fn shapes(retention: &Retention) -> Vec<Shape> {
                 ("renewed", "date", true, "when the last one was"),
                 ("changes", "long", true, "changes of definitions so far"),
                 ("sequence", "long", true, "number of the last transition"),
-                ("pending", "array", true, "the last commit: whoever comes next completes it"),
+                ("pending", "array", true, "the last commit: anyone who comes next completes it"),
             ],
             indexes: vec![],
         },
@@ -364,7 +364,7 @@ pub(super) fn prepare(remote: &Remote, retention: &Retention) -> Result<(), Stor
     Ok(())
 }
 
-/// Without the right to change a collection it stays as it is: that is no reason not to start.
+/// Without the lease to change a collection it stays as it is: that is no reason not to start.
 fn permitted(outcome: Result<Document, StoreError>) -> Result<(), StoreError> {
     match outcome {
         Err(StoreError::Forbidden { reason }) => {

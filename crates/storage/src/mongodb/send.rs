@@ -1,4 +1,4 @@
-//! Sending checks: a document for each probe and hour, made anew from the spool whenever it has more of them.
+//! Sending checks: a document for each probe and hour, made again from the spool whenever it has more of them.
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -37,13 +37,13 @@ pub(super) struct Unsent {
 impl Link {
     /// Finds out what an earlier run has left unsent.
     pub(super) fn recall(&self, now: Timestamp) -> Result<(), StoreError> {
-        let days = self.near.days()?;
+        let days = self.recent.days()?;
         let oldest = days.first().map_or(Tier::Hour.start_of(now.as_micros()), |day| day * MICROS_A_DAY);
-        let mark = self.near.meta(MARK)?.and_then(|text| text.parse().ok()).unwrap_or(oldest).max(oldest);
-        let monitors = self.near.monitors()?;
+        let mark = self.recent.meta(MARK)?.and_then(|text| text.parse().ok()).unwrap_or(oldest).max(oldest);
+        let monitors = self.recent.monitors()?;
         // The clock may have been set back since.
         let newest =
-            self.near.last_checks()?.values().flat_map(|probes| probes.values().max()).max().copied();
+            self.recent.last_checks()?.values().flat_map(|probes| probes.values().max()).max().copied();
         let last = newest.unwrap_or(now).max(now).as_micros();
         let mut unsent = self.unsent();
         for day in days {
@@ -70,7 +70,7 @@ impl Link {
         }
         // A straggler must not be forgotten by a restart.
         if earliest < unsent.mark {
-            self.near.set_meta(MARK, &earliest.to_string())?;
+            self.recent.set_meta(MARK, &earliest.to_string())?;
             unsent.mark = earliest;
         }
         self.state.set_unsent(unsent.hours.len() + unsent.under_way);
@@ -91,7 +91,7 @@ impl Link {
 
     /// Sends every hour that has something new.
     pub(super) fn send_checks(&self) -> Result<(), StoreError> {
-        // One after the other: whoever comes second must not find that all is done while it is being done.
+        // One after the other: anyone who comes second must not find that all is done while it is being done.
         let _one = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
         let mut waiting: Vec<(MonitorId, i64)> = {
             let mut unsent = self.unsent();
@@ -105,7 +105,7 @@ impl Link {
         waiting.sort_unstable_by_key(|(monitor, hour)| (*hour, *monitor));
         let newest = waiting.last().map_or(0, |(_, hour)| *hour);
         let all = waiting.len();
-        // Whoever takes over has to know that there is something of ours on this day.
+        // Anyone who takes over has to know that there is something of ours on this day.
         let mut outcome = self.announce(newest);
         let mut done = 0;
         let (mut kept_aside, mut trouble) = (Vec::new(), Ok(()));
@@ -142,7 +142,7 @@ impl Link {
             let mark = unsent.hours.iter().map(|(_, hour)| *hour).min().unwrap_or(newest);
             if outcome.is_ok() && mark != unsent.mark {
                 unsent.mark = mark;
-                self.near.set_meta(MARK, &mark.to_string())?;
+                self.recent.set_meta(MARK, &mark.to_string())?;
             }
         }
         self.hold();
@@ -176,7 +176,7 @@ impl Link {
 
     fn send_slice(&self, slice: &[(MonitorId, i64)]) -> Result<(), StoreError> {
         let (mut chunks, mut results) = (Vec::new(), Vec::new());
-        let mut exporter = self.near.exporter()?;
+        let mut exporter = self.recent.exporter()?;
         for (monitor, hour) in slice {
             for probe in exporter.probes(*monitor, *hour..*hour + MICROS_AN_HOUR)? {
                 chunks.extend(documents::chunks(&probe, Span::Hour(*hour), &self.spool)?);

@@ -81,7 +81,7 @@ impl RemoteState {
         self.lost.subscribe()
     }
 
-    /// Why nothing can be written without the right to.
+    /// Why nothing can be written without the lease to.
     pub(super) fn no_right(&self) -> StoreError {
         if let Some(by) = &*self.lost.borrow() {
             return StoreError::Superseded { by: by.clone() };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wise_core::{CheckRecord, MonitorDefinition, ProbeSpec, Status, Timestamp};
 
-use super::view::{About, Glance, LastReadings, OverviewItem};
+use super::view::{About, LastReadings, OverviewItem, Summary};
 use super::{BEATS, BUCKET_SECONDS};
 use crate::uptime::{UptimeState, uptime};
 
@@ -123,7 +123,7 @@ impl Live {
         self.bucket = bucket;
     }
 
-    pub(super) fn shown(&mut self, now: Timestamp) -> Glance {
+    pub(super) fn shown(&mut self, now: Timestamp) -> Summary {
         self.advance(bucket_of(now));
         let from = now.minus(DAY);
         // One change from before the day says how it began.
@@ -131,7 +131,7 @@ impl Live {
             self.states.pop_front();
         }
         let item = &self.item;
-        Glance {
+        Summary {
             id: item.id,
             about: self.about.clone(),
             status: item.status,

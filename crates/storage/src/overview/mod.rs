@@ -13,7 +13,7 @@ use wise_core::{CheckRecord, Clock, MonitorDefinition, MonitorId, Reason, Status
 
 use crate::uptime::UptimeState;
 use live::{Live, bucket_end, letter};
-pub use view::{About, Counts, Glance, Group, LastReadings, OverviewDelta, OverviewItem, OverviewSnapshot};
+pub use view::{About, Counts, Group, LastReadings, OverviewDelta, OverviewItem, OverviewSnapshot, Summary};
 
 /// Buckets of the heartbeat bar.
 pub const BEATS: usize = 60;
@@ -171,7 +171,7 @@ impl Overview {
         let counts = state.counts();
         let groups = state.groups.clone();
         let State { monitors, order, .. } = &mut *state;
-        let mut items: Vec<Glance> = Vec::with_capacity(order.len());
+        let mut items: Vec<Summary> = Vec::with_capacity(order.len());
         items.extend(order.iter().filter_map(|(_, id)| Some(monitors.get_mut(id)?.shown(now))));
         drop(state);
         OverviewSnapshot { time: now, bucket_end: bucket_end(now), counts, groups, items }
@@ -193,7 +193,7 @@ impl Overview {
         Some(OverviewDelta { time: now, bucket_end: bucket_end(now), counts, groups, items, removed })
     }
 
-    /// Forgets what changed, for when nobody listens.
+    /// Forgets what changed, for when no one listens.
     pub fn forget_changes(&self) {
         let mut state = self.lock();
         state.dirty.clear();
@@ -272,11 +272,11 @@ mod tests {
         );
         overview.apply(&[record(id, start, Status::Healthy, false, 0.3)], &[]);
         clock.advance(Duration::from_secs(120));
-        let glance = || overview.snapshot().items.remove(0);
-        let beats = || String::from_utf8(glance().beats.to_vec()).unwrap();
+        let summary = || overview.snapshot().items.remove(0);
+        let beats = || String::from_utf8(summary().beats.to_vec()).unwrap();
         assert_eq!(beats(), format!("{}f..", ".".repeat(57)));
-        assert!((glance().latency().nth(57).unwrap().unwrap() - 200.0).abs() < 0.01);
-        assert_eq!(glance().latency_ms, Some(300.0));
+        assert!((summary().latency().nth(57).unwrap().unwrap() - 200.0).abs() < 0.01);
+        assert_eq!(summary().latency_ms, Some(300.0));
         // The clock steps back by an hour: old beats stay where they are, new ones are not lost.
         clock.set(start.minus(Duration::from_secs(3600)));
         overview.apply(&[record(id, clock.now(), Status::Healthy, false, 0.1)], &[]);

@@ -75,9 +75,9 @@ pub struct Group {
     pub radius: f64,
 }
 
-/// A monitor at a glance.
+/// A monitor at a summary.
 #[derive(Clone, Debug)]
-pub struct Glance {
+pub struct Summary {
     /// Identity.
     pub id: MonitorId,
     /// What its definition says.
@@ -102,7 +102,7 @@ pub struct Glance {
     pub(super) counts: [u16; BEATS],
 }
 
-impl Glance {
+impl Summary {
     /// Mean latency a bucket, in milliseconds, oldest first.
     pub fn latency(&self) -> impl Iterator<Item = Option<f32>> + '_ {
         let mean = |(sum, count): (&f32, &u16)| (*count > 0).then(|| *sum / f32::from(*count));
@@ -146,7 +146,7 @@ pub struct OverviewSnapshot {
     /// The groups, by number.
     pub groups: Arc<[Group]>,
     /// The monitors, by name.
-    pub items: Vec<Glance>,
+    pub items: Vec<Summary>,
 }
 
 /// What changed since the last delta.
@@ -161,7 +161,7 @@ pub struct OverviewDelta {
     /// The groups, by number, when they have changed.
     pub groups: Option<Arc<[Group]>>,
     /// Monitors that are new or changed.
-    pub items: Vec<Glance>,
+    pub items: Vec<Summary>,
     /// Monitors that are gone.
     pub removed: Vec<MonitorId>,
 }

@@ -90,7 +90,7 @@ impl Matcher {
     /// value.
     ///
     /// # Errors
-    /// What is wrong with it, and the cure.
+    /// What is wrong with it, and the hint.
     pub fn parse(text: &str) -> Result<Self, String> {
         let at = text.find(['=', '!']).filter(|at| *at > 0);
         let split = at.and_then(|at| {

@@ -79,7 +79,7 @@ impl Bucket {
     }
 }
 
-/// How much a counter went up between two samples. One that went down began anew at zero.
+/// How much a counter went up between two samples. One that went down began again at zero.
 pub fn counter_step(before: f64, after: f64) -> f64 {
     let step = if after >= before { after - before } else { after };
     if step.is_finite() { step.max(0.0) } else { 0.0 }

@@ -159,7 +159,7 @@ fn write_archive(
     Ok(copied)
 }
 
-/// Times that the folder is looked through anew at most.
+/// Times that the folder is looked through again at most.
 const MOST_LOOKS: u32 = 100;
 
 /// The next file that is not in the archive yet. The main file comes last: what history refers to is then always there.

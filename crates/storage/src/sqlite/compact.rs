@@ -1,6 +1,6 @@
 //! The end of a day: its many chunks become one for each probe, and its rollups are made.
 //!
-//! A closed day (`2026-11-20.closed.sqlite3`) is read whole and written anew as `2026-11-20.sealed.sqlite3`. Should more
+//! A closed day (`2026-11-20.closed.sqlite3`) is read whole and written again as `2026-11-20.sealed.sqlite3`. Should more
 //! checks of that day come, they go to a new day file beside it, which is closed and taken in later. The rollups are
 //! stored first, then the sealed file takes its name, then the closed one goes: a crash in between repeats the work, and
 //! the outcome is the same.
@@ -157,7 +157,7 @@ impl Job<'_> {
         // Closing the connections gives their write-ahead logs back.
         drop((tiers, inputs));
         for path in damaged {
-            // What could not be read may be worth something to somebody.
+            // What could not be read may be worth something to someone.
             set_aside(&path, "some chunks cannot be read; the others are kept")?;
         }
         std::fs::rename(scratch, self.target).map_err(|error| StoreError::io(self.target, &error))?;
@@ -353,7 +353,7 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
         .map_err(|error| StoreError::io(folder, &error))
 }
 
-/// Renames a damaged file, so that a new one can take its place and somebody can look at the old.
+/// Renames a damaged file, so that a new one can take its place and someone can look at the old.
 pub(super) fn set_aside(path: &Path, reason: &str) -> Result<(), StoreError> {
     let named = |number: u32| {
         let more = if number > 1 { format!(".{number}") } else { String::new() };

@@ -66,7 +66,7 @@ pub(super) struct Day {
     failures: FxHashMap<(u32, u32), (&'static str, Option<String>, u32)>,
     /// What was told lately of the failures of a series, by class and code: they may take turns.
     told: FxHashMap<(u32, u32, &'static str, Option<String>), Told>,
-    pass: Option<Pass>,
+    sealing: Option<Sealing>,
     limit: SeriesLimit,
     /// The series with labels of each monitor since the file was opened.
     labelled: FxHashMap<u32, FxHashSet<u32>>,
@@ -92,8 +92,8 @@ struct Told {
 
 /// A sealing under way.
 #[derive(Debug)]
-struct Pass {
-    /// The journal up to here can go when the pass is over.
+struct Sealing {
+    /// The journal up to here can go when the sealing is over.
     upto: i64,
     left: Vec<SeriesKey>,
 }
@@ -125,7 +125,7 @@ impl Day {
             sequence: 0,
             failures: FxHashMap::default(),
             told: FxHashMap::default(),
-            pass: None,
+            sealing: None,
             limit,
             labelled: FxHashMap::default(),
         };
@@ -200,7 +200,7 @@ impl Day {
             let blob = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).map_err(|e| self.wrap(e))?;
             self.sequence = sequence;
             for row in read_journal(blob).map_err(|reason| self.damaged(reason))? {
-                // A pass may have been cut off between sealing a series and clearing the journal.
+                // A sealing may have been cut off between sealing a series and clearing the journal.
                 if sealed.get(&(row.monitor, row.probe, row.origin)).is_none_or(|upto| sequence > *upto) {
                     self.head.push(&row);
                 }
@@ -349,18 +349,19 @@ impl Day {
 
     /// Whether a sealing is under way.
     pub(super) fn is_sealing(&self) -> bool {
-        self.pass.is_some()
+        self.sealing.is_some()
     }
 
     /// Begins to seal what is in the head now.
     pub(super) fn begin_sealing(&mut self) {
-        self.pass = Some(Pass { upto: self.sequence, left: self.head.series.keys().copied().collect() });
+        self.sealing =
+            Some(Sealing { upto: self.sequence, left: self.head.series.keys().copied().collect() });
     }
 
     /// Seals some series; when none is left, clears the journal.
     pub(super) fn seal_some(&mut self) -> Result<(), StoreError> {
-        let Some(mut pass) = self.pass.take() else { return Ok(()) };
-        let slice: Vec<SeriesKey> = pass.left.split_off(pass.left.len().saturating_sub(SLICE));
+        let Some(mut sealing) = self.sealing.take() else { return Ok(()) };
+        let slice: Vec<SeriesKey> = sealing.left.split_off(sealing.left.len().saturating_sub(SLICE));
         let mut taken: Vec<(SeriesKey, Columns)> = Vec::with_capacity(slice.len());
         for key in slice {
             if let Some(columns) = self.head.take(key) {
@@ -369,18 +370,18 @@ impl Day {
         }
         let result = self.write_chunks(&taken);
         if result.is_err() {
-            pass.left.extend(taken.iter().map(|(key, _)| *key));
+            sealing.left.extend(taken.iter().map(|(key, _)| *key));
             for (key, columns) in taken {
                 self.head.put_back(key, columns);
             }
-        } else if pass.left.is_empty() {
+        } else if sealing.left.is_empty() {
             return self
                 .connection
-                .execute("DELETE FROM journal WHERE sequence <= ?1", [pass.upto])
+                .execute("DELETE FROM journal WHERE sequence <= ?1", [sealing.upto])
                 .map(|_| ())
                 .map_err(|e| self.wrap(e));
         }
-        self.pass = Some(pass);
+        self.sealing = Some(sealing);
         result
     }
 
@@ -423,7 +424,7 @@ impl Day {
                 return Err((Box::new(self), error));
             }
         }
-        // Without this the last megabytes would stay in a second file until somebody opens the day again.
+        // Without this the last megabytes would stay in a second file until someone opens the day again.
         if let Err(error) = self.connection.pragma_update(None, "journal_mode", "DELETE") {
             tracing::debug!("{}: the write-ahead log stays: {error}", self.path.display());
         }

@@ -15,7 +15,7 @@ use crate::error::StoreError;
 /// Pages of a file: the smaller, the less is wasted behind each chunk; the larger, the fewer reads a chunk takes.
 const PAGES: std::ops::RangeInclusive<u32> = 512..=4096;
 
-/// A file that nobody reads yet.
+/// A file that no one reads yet.
 #[derive(Debug)]
 pub(super) struct DayWriter {
     path: PathBuf,

@@ -29,7 +29,7 @@ const MAX_AGE: Duration = Duration::from_secs(3600);
 /// A compaction that failed is tried again after this long.
 const TRY_AGAIN: Duration = Duration::from_secs(600);
 /// A day that cannot be compacted outlives its retention by this.
-const HOPELESS: Duration = Duration::from_secs(30 * 86_400);
+const EXPIRED: Duration = Duration::from_secs(30 * 86_400);
 /// Memory of a check in the head, measured with the eight readings of a website.
 const ROW_BYTES: usize = 100;
 
@@ -169,10 +169,10 @@ impl Days {
         Ok(())
     }
 
-    pub(super) fn tend(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) fn maintain(&self, now: Timestamp) -> Result<(), StoreError> {
         // Retention makes room: it must not wait for what fails for want of room.
         let outcome = self.seal(now).and_then(|()| self.compact(now));
-        // Asked before the days are locked: whoever holds both locks took that of the compactor first.
+        // Asked before the days are locked: anyone who holds both locks took that of the compactor first.
         let busy = self.compacting();
         let mut open_days = self.lock();
         open_days.trust.observe(now);
@@ -244,7 +244,7 @@ impl Days {
                 keys.read().unwrap_or_else(PoisonError::into_inner).values().copied().collect();
             let job = Job { day, sources: &sources, target: &target, rollups: &rollups, stop: &stop };
             match job.run(|monitor| known.contains(&monitor)) {
-                // Without it the rest is compacted at the next try; a file of rollups is begun anew.
+                // Without it the rest is compacted at the next try; a file of rollups is begun again.
                 Err(StoreError::Damaged { path, reason }) if path.exists() => {
                     set_aside(&path, &reason).map(|()| false)
                 }
@@ -289,7 +289,7 @@ impl Days {
             let closed = day_file(&self.folder, day, State::Closed);
             if !states.contains(&State::Closed) {
                 let path = day_file(&self.folder, day, State::Open);
-                // It has been opened again for stragglers, or somebody reads it: later.
+                // It has been opened again for stragglers, or someone reads it: later.
                 if open_days.days.contains_key(&day) || !is_by_itself(&path)? {
                     continue;
                 }
@@ -311,14 +311,14 @@ impl Days {
     fn retain(&self, open_days: &mut Open, busy: Option<i64>, now: Timestamp) -> Result<(), StoreError> {
         let oldest = day_of(now.minus(self.retention.raw)).min(self.hold_from.load(Ordering::Relaxed));
         // A day that is being compacted would come back from under its new name: it goes the next time.
-        let hopeless = day_of(now.minus(self.retention.raw + HOPELESS));
+        let expired = day_of(now.minus(self.retention.raw + EXPIRED));
         for (day, states) in days_in(&self.folder)? {
             if day >= oldest || busy == Some(day) {
                 continue;
             }
             // What has no rollups yet gets its time; something must be wrong with what does not get them.
             let is_rolled_up = is_complete(&states);
-            if !is_rolled_up && day >= hopeless {
+            if !is_rolled_up && day >= expired {
                 continue;
             }
             open_days.days.remove(&day);

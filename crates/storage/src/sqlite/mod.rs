@@ -245,8 +245,8 @@ impl HistoryStore for SqliteStore {
         self.days.append(records)
     }
 
-    fn tend(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.days.tend(now)
+    fn maintain(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.days.maintain(now)
     }
 
     fn answer(&self, plan: &QueryPlan) -> Result<Answer, StoreError> {

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 /// Files kept open at most: a year has 12 of rollups, a week 7 of samples.
 const MOST: usize = 48;
 
-/// Files that nobody reads at the moment, the one used last at the end.
+/// Files that no one reads at the moment, the one used last at the end.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     idle: Mutex<Vec<Pooled>>,

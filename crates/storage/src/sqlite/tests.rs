@@ -174,8 +174,8 @@ fn history_survives_sealing_reopening_and_a_crash() {
     check(&store, 5);
     // Sealed by hand, half in chunks and half in the head.
     let seal = |store: &SqliteStore| {
-        store.tend(at(1)).unwrap();
-        store.tend(at(4000)).unwrap();
+        store.maintain(at(1)).unwrap();
+        store.maintain(at(4000)).unwrap();
     };
     seal(&store);
     check(&store, 5);
@@ -192,13 +192,13 @@ fn history_survives_sealing_reopening_and_a_crash() {
     assert_eq!(points(&store, shop.id, Aggregate::Max)[0].1, 0.059);
     assert_eq!(points(&store, shop.id, Aggregate::Count)[0].1, 60.0);
     // The day after, the day is closed and read from its chunks alone.
-    store.tend(at(86_400 + 300)).unwrap();
+    store.maintain(at(86_400 + 300)).unwrap();
     check(&store, 10);
     let first = &all_results(&store, shop.id)[0];
     assert_eq!((first.time, first.location.as_str(), first.worker.as_str()), (at(599), "here", "w1"));
     // And after the retention it is gone.
     store.compact_all(at(86_400 + 300)).unwrap();
-    store.tend(at(9 * 86_400)).unwrap();
+    store.maintain(at(9 * 86_400)).unwrap();
     assert!(all_results(&store, shop.id).is_empty());
 }
 
@@ -295,7 +295,7 @@ fn fill(store: &SqliteStore, id: MonitorId, days: u64) {
         let value = 0.05 + ((check as f64) * 0.618_034).fract() * 0.1;
         store.append(&[record(id, time, (value * 1e6).round() / 1e6)]).unwrap();
         if check % 500 == 0 {
-            store.tend(time).unwrap();
+            store.maintain(time).unwrap();
         }
     }
 }

@@ -88,7 +88,7 @@ fn writers_do_not_lose_what_others_write() {
                 barrier.wait();
                 for second in 0..100 {
                     store.append(&[total(watched, at(second), 0.1)]).unwrap();
-                    store.tend(at(second)).unwrap();
+                    store.maintain(at(second)).unwrap();
                 }
             });
             history.join().unwrap();

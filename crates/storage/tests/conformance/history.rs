@@ -127,14 +127,14 @@ fn counters_and_gaps_are_the_same_before_and_after_the_day() {
         let mut expected = 0.0;
         let (mut counter, mut before) = (0.0, None::<f64>);
         for minute in (0..1440_u64).filter(|minute| !(400..700).contains(minute)) {
-            // It begins anew in the middle of the day.
+            // It begins again in the middle of the day.
             counter = if minute == 900 { 5.0 } else { counter + (minute % 7) as f64 };
             expected +=
                 before.map_or(0.0, |before| if counter >= before { counter - before } else { counter });
             before = Some(counter);
             store.append(&[check(id, at(minute * 60), vec![Reading::exact(&REQUESTS, counter)])]).unwrap();
             if minute % 200 == 0 {
-                store.tend(at(minute * 60)).unwrap();
+                store.maintain(at(minute * 60)).unwrap();
             }
         }
         in_every_state(bed, store, |store, state| {

@@ -109,7 +109,7 @@ impl InMongo {
     }
 
     fn store(&self, now: Timestamp) -> MongoStore {
-        let mut spool = self.spool.lock().expect("nobody has failed");
+        let mut spool = self.spool.lock().expect("no one has failed");
         if self.moves {
             *spool = tempfile::tempdir().expect("a folder");
         }

@@ -62,7 +62,7 @@ fn filled(folder: &Path) -> (SqliteStore, Vec<MonitorId>) {
     store.advance_cursor("log", 700).unwrap();
     store.set_meta("first_start", "done").unwrap();
     store.compact_all(NOW).unwrap();
-    store.tend(NOW).unwrap();
+    store.maintain(NOW).unwrap();
     (store, monitors)
 }
 

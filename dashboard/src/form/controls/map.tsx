@@ -11,7 +11,7 @@ import type { ControlProps } from './simple.tsx';
 
 type Entry = [key: string, value: Draft];
 
-/** Headers that let somebody in, whose values are as good as passwords. */
+/** Headers that let someone in, whose values are as good as passwords. */
 const SECRET_HEADER =
   /^(?:authorization|proxy-authorization|cookie|set-cookie)$|token|secret|password|api-?key/i;
 

@@ -106,7 +106,7 @@ export function ChoiceControl({ field, path, value, required, onChange }: Contro
   );
 }
 
-/** Plain text is a string; whoever needs a number, a list or an object writes it as JSON. */
+/** Plain text is a string; anyone who needs a number, a list or an object writes it as JSON. */
 export function JsonControl({ field, path, value, required, onChange }: ControlProps<JsonField>) {
   const state = useField(path);
   const shown = shownValue(field, value);

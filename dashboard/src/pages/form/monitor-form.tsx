@@ -179,7 +179,7 @@ function SaveProblem({ error, onReload }: { error: unknown; onReload: () => void
       <div class="notice-text">
         <strong>It was changed meanwhile</strong>
         <p>
-          Somebody saved this monitor after you opened it. Reload to see that version; what you typed is lost
+          Someone saved this monitor after you opened it. Reload to see that version; what you typed is lost
           then.
         </p>
       </div>

@@ -11,7 +11,7 @@ function reading(metric: string, changes: Partial<Reading> = {}): Reading {
     labels: {},
     value: 1,
     quality: 'exact',
-    cure: null,
+    hint: null,
     ...changes,
   };
 }

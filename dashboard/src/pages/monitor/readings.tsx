@@ -169,9 +169,9 @@ function Value({ reading }: { reading: Reading }) {
   const text = readingText(reading);
   if (reading.value !== null) return <>{text}</>;
   return (
-    <span class="dim" title={reading.cure ?? undefined}>
+    <span class="dim" title={reading.hint ?? undefined}>
       {text}
-      {reading.cure && <span class="sr-only">: {reading.cure}</span>}
+      {reading.hint && <span class="sr-only">: {reading.hint}</span>}
     </span>
   );
 }

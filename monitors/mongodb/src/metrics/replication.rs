@@ -70,7 +70,7 @@ wise_core::metrics! {
         .threshold(Threshold::above(Some(1.0), None).hysteresis(0.0));
     OPLOG_WINDOW = MetricSpec::gauge(
         "mongodb.oplog.window_seconds", "seconds", "Oplog window",
-        "Time between the first and the last entry of the oplog: a member that is away for longer must be copied anew; an \
+        "Time between the first and the last entry of the oplog: a member that is away for longer must be copied again; an \
          estimate while the oplog is not full").resolution(1.0)
         .threshold(Threshold::below(Some(86_400.0), None).hysteresis(0.05));
     OPLOG_SIZE = MetricSpec::gauge(
@@ -79,7 +79,7 @@ wise_core::metrics! {
         "mongodb.oplog.max_bytes", "bytes", "Oplog limit", "Size that the oplog may have").resolution(1.0);
     WINDOW_USED = MetricSpec::gauge(
         "mongodb.replication.oplog_window_used_ratio", "ratio", "Oplog window used",
-        "Largest lag ÷ oplog window: at 1 a member falls off the oplog and must be copied anew").resolution(0.0001)
+        "Largest lag ÷ oplog window: at 1 a member falls off the oplog and must be copied again").resolution(0.0001)
         .threshold(Threshold::above(Some(0.5), Some(0.9)));
     SHARDS = MetricSpec::gauge(
         "mongodb.shards.known_count", "count", "Shards", "Shards that this mongos knows (listShards)").resolution(1.0);

@@ -81,7 +81,7 @@ async fn everything_of_a_whole_server_is_read() {
     let latency = |kind| number(&report, "mongodb.operations.latency_seconds", &[("kind", kind)]);
     assert_eq!(latency("reads"), Some(0.005), "half a second for a hundred");
     assert_eq!(latency("writes"), None, "nothing was written");
-    assert_eq!(latency("commands"), None, "the counters began anew");
+    assert_eq!(latency("commands"), None, "the counters began again");
     assert_eq!(value(&report, "mongodb.cache.hit_ratio", &[]), 0.95);
     assert_baseline(responder.port, 1).await;
 }

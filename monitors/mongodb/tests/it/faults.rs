@@ -52,7 +52,7 @@ async fn a_frozen_server_costs_a_deadline_and_leaves_nothing_behind() {
         let mut watch = watch(&server.url());
         assert_eq!(watch.check_within("activity", SOON).await.failure, None);
         server.service.freeze();
-        // The kernel still takes connections, and nobody speaks.
+        // The kernel still takes connections, and no one speaks.
         let brief = std::time::Duration::from_millis(500);
         for (probe, stage) in
             [("availability", "handshake"), ("activity", "ping"), ("replication", "handshake")]

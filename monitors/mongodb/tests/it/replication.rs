@@ -69,7 +69,7 @@ async fn a_healthy_set_has_no_lag() {
     ] {
         assert_eq!(value(&report, metric, &[]), wanted, "{metric}");
     }
-    assert!(find(&report, "mongodb.replication.lag_seconds", &[]).is_none(), "a primary follows nobody");
+    assert!(find(&report, "mongodb.replication.lag_seconds", &[]).is_none(), "a primary follows no one");
     assert_eq!(watch.check_within("activity", SOON).await.failure, None);
     assert_baseline(responder.port, 1).await;
 }
@@ -92,7 +92,7 @@ async fn a_lagging_secondary_is_named_by_the_primary_and_by_itself() {
         replica_set(secondary(), status(vec![member(0, 1, 0), member(1, 2, 50), own(member(2, 2, 95))]));
     let report = check(&itself).await;
     assert_eq!(value(&report, "mongodb.replication.lag_seconds", &[]), 95.0);
-    assert!(find(&report, "mongodb.member.lag_seconds", M1).is_none(), "it speaks of nobody else");
+    assert!(find(&report, "mongodb.member.lag_seconds", M1).is_none(), "it speaks of no one else");
 }
 
 #[tokio::test]

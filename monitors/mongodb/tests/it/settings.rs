@@ -9,7 +9,7 @@ fn the_plugin_keeps_the_contract() {
 }
 
 #[test]
-fn wrong_settings_name_the_field_and_the_cure() {
+fn wrong_settings_name_the_field_and_the_hint() {
     let query = |pipeline| json!({"url": "mongodb://db", "queries": [{"name": "q", "database": "shop", "collection": "a", "pipeline": pipeline}]});
     for (settings, parts) in [
         (json!({"url": "mysql://a@b"}), ["url", "mongodb://"]),

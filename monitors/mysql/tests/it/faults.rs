@@ -70,7 +70,7 @@ async fn a_server_that_shuts_down_cuts_those_inside_and_refuses_the_others() {
     let is_refused = |report: &wise_core::Report| {
         report.failure.as_ref().is_some_and(|failure| failure.class.name == "refused")
     };
-    outside.check_until("nobody is let in", "availability", SOON, is_refused).await;
+    outside.check_until("no one is let in", "availability", SOON, is_refused).await;
 }
 
 fn tasks() -> usize {

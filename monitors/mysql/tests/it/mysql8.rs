@@ -90,7 +90,7 @@ async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>) -> Vec<u8> {
         password = talk.hear().await;
     }
     talk.say(b"\0\0\0\x02\0\0\0").await;
-    // Numbers begin anew with each statement.
+    // Numbers begin again with each statement.
     talk.number = 0;
     let statement = talk.hear().await;
     assert!(statement.starts_with(b"\x03SELECT @@version"), "the first statement");

@@ -9,7 +9,7 @@ fn the_plugin_keeps_the_contract() {
 }
 
 #[test]
-fn wrong_settings_name_the_field_and_the_cure() {
+fn wrong_settings_name_the_field_and_the_hint() {
     for (settings, parts) in [
         (json!({"url": "postgresql://a@b"}), ["url", "mysql://"]),
         (json!({"url": "mysql://mon:hunter22@db?ssl-mode=maybe"}), ["url", "VERIFY_IDENTITY"]),

@@ -47,7 +47,7 @@ wise_core::metrics! {
         "Time since this standby last heard from its primary; it grows while the primary hangs")
         .resolution(0.001);
     REPLAY_PAUSED = MetricSpec::gauge(
-        "postgresql.replay.paused_state", "state", "Replay paused", "1 when somebody has paused replay on this standby")
+        "postgresql.replay.paused_state", "state", "Replay paused", "1 when someone has paused replay on this standby")
         .resolution(1.0)
         .threshold(Threshold::above(Some(1.0), None).hysteresis(0.0));
     SLOT_RETAINED = MetricSpec::gauge(
@@ -56,7 +56,7 @@ wise_core::metrics! {
         .resolution(1.0)
         .threshold(Threshold::above(Some(1e10), None).checks(2));
     SLOT_ACTIVE = MetricSpec::gauge(
-        "postgresql.slot.active_state", "state", "Slot in use", "1 when somebody uses the replication slot")
+        "postgresql.slot.active_state", "state", "Slot in use", "1 when someone uses the replication slot")
         .resolution(1.0);
     SLOT_INACTIVE = MetricSpec::gauge(
         "postgresql.slot.inactive_seconds", "seconds", "Slot not in use",

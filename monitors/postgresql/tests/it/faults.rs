@@ -35,7 +35,7 @@ async fn a_frozen_server_costs_a_deadline_and_no_more() {
     let mut watch = watch(&server);
     assert_eq!(watch.check_within("activity", SOON).await.failure, None);
     server.service.freeze();
-    // The postmaster is frozen: the kernel still takes connections, and nobody speaks.
+    // The postmaster is frozen: the kernel still takes connections, and no one speaks.
     let (class, code, message) = watch.failure("availability", SHORT).await;
     assert_eq!((class.as_str(), code.as_str()), ("timeout", "handshake"), "{message}");
     server.service.thaw();
@@ -171,7 +171,7 @@ async fn no_secret_is_in_any_output() {
         assert!(!format!("{report:?}").contains(secret), "{probe}");
     }
     assert!(!format!("{watch:?}").contains(secret));
-    // A session of somebody else whose statement holds a literal.
+    // A session of someone else whose statement holds a literal.
     let mut session = server.session("postgres");
     session.send("BEGIN; SELECT 'ready'; SELECT pg_sleep(20) WHERE 'pl4nted' <> 'x';");
     assert_eq!(session.line(), "ready");

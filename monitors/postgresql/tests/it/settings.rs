@@ -9,7 +9,7 @@ fn the_plugin_keeps_the_contract() {
 }
 
 #[test]
-fn wrong_settings_name_the_field_and_the_cure() {
+fn wrong_settings_name_the_field_and_the_hint() {
     for (settings, parts) in [
         (json!({"url": "mysql://a@b"}), ["url", "postgresql://"]),
         (json!({"url": "postgresql://mon:hunter22@db?sslmode=maybe"}), ["url", "verify-full"]),

@@ -22,7 +22,7 @@ async fn a_healthy_server_passes_and_keeps_one_connection() {
         assert!(value(&report, &format!("redis.stage.{stage}_seconds"), &[]) >= 0.0);
     }
     assert!(value(&report, "redis.total_seconds", &[]) > 0.0);
-    assert_eq!(value(&report, "redis.restarted_state", &[]), 0.0, "a start that nobody saw is no restart");
+    assert_eq!(value(&report, "redis.restarted_state", &[]), 0.0, "a start that no one saw is no restart");
     assert_eq!(fact(&report, "redis.flavour"), Some("redis"));
     assert_eq!(fact(&report, "redis.role"), Some("primary"));
     assert_eq!(fact(&report, "redis.tls"), Some("plain text"));

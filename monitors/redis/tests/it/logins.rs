@@ -77,7 +77,7 @@ async fn a_password_for_a_server_without_one_is_refused() {
 }
 
 #[tokio::test]
-async fn a_missing_right_names_its_cure() {
+async fn a_missing_right_names_its_hint() {
     let server = Redis::start(&[]);
     let settings = user(&server, "ACL SETUSER mon on >monpassword -@all +ping +client|setname +client|id");
     let mut watch = watch_with(&server.url(), settings);
@@ -98,7 +98,7 @@ async fn a_missing_right_names_its_cure() {
         ("redis.persistence.last_save_age_seconds", "+config|get"),
     ] {
         let why = absent(&report, metric, &[]);
-        assert!(matches!(&why, Absent::NoPermission(cure) if cure.contains(rule)), "{metric}: {why:?}");
+        assert!(matches!(&why, Absent::NoPermission(hint) if hint.contains(rule)), "{metric}: {why:?}");
     }
     assert!(value(&report, "redis.memory.used_bytes", &[]) > 0.0);
     passes(&watch.check("replication").await);

@@ -258,7 +258,7 @@ fn shown(url: &Url) -> String {
 fn parse_url(text: &str) -> Result<Url, FieldError> {
     // The text may hold a password, so errors never show it.
     let error = |reason: String| {
-        FieldError::new("node_exporter", reason).cure("use an address such as http://10.0.0.5:9100/metrics")
+        FieldError::new("node_exporter", reason).hint("use an address such as http://10.0.0.5:9100/metrics")
     };
     let url = Url::parse(text).map_err(|why| error(format!("is no URL: {why}")))?;
     if !matches!(url.scheme(), "http" | "https") {

@@ -26,7 +26,7 @@ wise_core::metrics! {
     FILE = MetricSpec::bytes("server.container.memory.file_bytes", "Container file memory", "Files kept in memory");
     SHARED = MetricSpec::bytes("server.container.memory.shared_bytes", "Container shared memory", "Shared memory and tmpfs");
     SWAP = MetricSpec::bytes("server.container.memory.swap_bytes", "Container swap", "Swap space in use");
-    OOM_KILLS = MetricSpec::total("server.container.memory.oom_kills_total", "Container OOM kills", "Processes killed at the limit; begins anew with the group");
+    OOM_KILLS = MetricSpec::total("server.container.memory.oom_kills_total", "Container OOM kills", "Processes killed at the limit; begins again with the group");
     OOM_RECENT = MetricSpec::count("server.container.memory.oom_kills_recent_count", "Container OOM kills, 30 min", "Processes killed at the limit in the last 30 minutes that we watched")
         .threshold(Threshold::above(Some(1.0), None).hysteresis(0.0));
     HIGH_EVENTS = MetricSpec::total("server.container.memory.high_events_total", "Container over memory.high", "Times it was slowed down at memory.high, control groups of version 2 only");

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use wise_core::{CheckContext, Failure, Probe, Report, RestartWatch};
 
 use super::{Facts, fetch_evidence, local_evidence, mask};
+use crate::background::Background;
 use crate::exporter::Exporter;
-use crate::lent::Lent;
 use crate::local::Reader;
 use crate::machine::Basics;
 use crate::metrics::host;
@@ -28,7 +28,7 @@ pub(crate) struct Availability {
     /// When the machine was started, in seconds since 1970.
     booted: Option<f64>,
     restarts: RestartWatch,
-    reader: Option<Lent<Reader, Result<Basics, Failure>>>,
+    reader: Option<Background<Reader, Result<Basics, Failure>>>,
 }
 
 impl Availability {
@@ -36,7 +36,7 @@ impl Availability {
         let reader = match &server.source {
             Source::Local { paths, .. } => {
                 let paths = paths.clone();
-                Some(Lent::new(move || Reader::new(paths.clone())))
+                Some(Background::new(move || Reader::new(paths.clone())))
             }
             Source::Exporter(_) => None,
         };
@@ -124,7 +124,7 @@ impl Availability {
 impl Probe for Availability {
     async fn check(&mut self, cx: &CheckContext) -> Report {
         let server = self.server.clone();
-        // The machine may have taken the monitoring with it when it was started anew.
+        // The machine may have taken the monitoring with it when it was started again.
         if let Some(past) = server.past.as_ref().filter(|_| self.restarts.is_new()) {
             let reading = past.of(host::UPTIME.name, cx.now.minus(Duration::from_secs(86_400)), STEP);
             let known = tokio::time::timeout(cx.timeout / 4, reading).await.unwrap_or_default();

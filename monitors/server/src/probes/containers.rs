@@ -11,8 +11,8 @@ use wise_core::{Absent, CheckContext, Labels, Probe, Report};
 use wise_net::Trace;
 
 use super::{Facts, local_evidence};
+use crate::background::Background;
 use crate::containers::{Docker, Groups, Readings, Round, Seen};
-use crate::lent::Lent;
 use crate::metrics::containers as metrics;
 use crate::target::{Containers, Server, Source};
 
@@ -24,7 +24,7 @@ const RESERVE: Duration = Duration::from_millis(200);
 pub(crate) struct ContainersProbe {
     server: Arc<Server>,
     wanted: Option<Containers>,
-    groups: Option<Lent<Groups, Round>>,
+    groups: Option<Background<Groups, Round>>,
     docker: Option<Docker>,
     readings: Readings,
     facts: Facts,
@@ -36,7 +36,7 @@ impl ContainersProbe {
         let groups = match &server.source {
             Source::Local { paths, .. } if wanted.is_some() => {
                 let paths = paths.clone();
-                Some(Lent::new(move || Groups::new(paths.clone())))
+                Some(Background::new(move || Groups::new(paths.clone())))
             }
             _ => None,
         };

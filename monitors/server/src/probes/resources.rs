@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use wise_core::{CheckContext, Failure, MetricSpec, Probe, Report};
 
 use super::{Facts, fetch_evidence, local_evidence, mask};
+use crate::background::Background;
 use crate::evidence;
-use crate::lent::Lent;
 use crate::local::Reader;
 use crate::machine::Machine;
 use crate::metrics::host;
@@ -29,7 +29,7 @@ pub(crate) struct ResourcesProbe {
     resources: Resources,
     facts: Facts,
     listed: Option<Instant>,
-    reader: Option<Lent<Reader, Result<Machine, Failure>>>,
+    reader: Option<Background<Reader, Result<Machine, Failure>>>,
 }
 
 impl ResourcesProbe {
@@ -37,7 +37,7 @@ impl ResourcesProbe {
         let (reader, page) = match &server.source {
             Source::Local { paths, .. } => {
                 let paths = paths.clone();
-                (Some(Lent::new(move || Reader::new(paths.clone()))), rustix::param::page_size() as f64)
+                (Some(Background::new(move || Reader::new(paths.clone()))), rustix::param::page_size() as f64)
             }
             Source::Exporter(_) => (None, USUAL_PAGE),
         };

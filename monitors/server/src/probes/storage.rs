@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use wise_core::{CheckContext, Failure, Probe, Report};
 
 use super::{fetch_evidence, local_evidence, mask};
-use crate::lent::Lent;
+use crate::background::Background;
 use crate::local::Reader;
 use crate::machine::{Answer, Mount};
 use crate::storage::{Storage, select};
@@ -23,7 +23,7 @@ const FULL: f64 = 0.9;
 pub(crate) struct StorageProbe {
     server: Arc<Server>,
     storage: Storage,
-    reader: Option<Lent<Reader, Result<Vec<Mount>, Failure>>>,
+    reader: Option<Background<Reader, Result<Vec<Mount>, Failure>>>,
 }
 
 impl StorageProbe {
@@ -31,7 +31,7 @@ impl StorageProbe {
         let reader = match &server.source {
             Source::Local { paths, .. } => {
                 let paths = paths.clone();
-                Some(Lent::new(move || Reader::new(paths.clone())))
+                Some(Background::new(move || Reader::new(paths.clone())))
             }
             Source::Exporter(_) => None,
         };
@@ -108,7 +108,7 @@ impl Probe for StorageProbe {
         let mut report = Report::default();
         let until = started + cx.timeout.saturating_sub(RESERVE);
         if let Some((filesystems, left_out)) = self.filesystems(cx, until, &mut report).await {
-            // Growth may ask the store for history at the first check; without it, it starts anew.
+            // Growth may ask the store for history at the first check; without it, it starts again.
             let mut shown = Vec::new();
             let read = self.storage.read(cx.now, &filesystems, left_out, &mut report);
             if let Ok(lines) = tokio::time::timeout_at(started + cx.timeout, read).await {
@@ -169,7 +169,7 @@ mod tests {
             }),
         );
         let server = Arc::new(server);
-        // A probe that was thrown away and made anew knows of the thread that is away.
+        // A probe that was thrown away and made again knows of the thread that is away.
         for _ in 0..2 {
             let started = Instant::now();
             let timeout = Duration::from_millis(800);

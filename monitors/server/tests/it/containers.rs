@@ -93,7 +93,7 @@ async fn version_2_is_read_to_the_digit() {
     assert_near(at("cpu.throttled_ratio"), 0.25);
     assert_near(at("pressure.memory.some_ratio"), 0.0);
     assert_near(at("memory.oom_kills_recent_count"), 0.0);
-    // It was made anew under the same id: nothing of the interval is known, and nothing is negative.
+    // It was made again under the same id: nothing of the interval is known, and nothing is negative.
     tokio::time::advance(Duration::from_secs(10)).await;
     v2(&tree, &group, 5, 1);
     let third = run(&mut containers, PATIENT, false).await;
@@ -298,11 +298,11 @@ async fn docker_gives_names_states_and_sizes() {
     assert_eq!((at("volume_bytes", "data"), at("volume_bytes", "new")), (Some(1000.0), None));
     assert_eq!(at("running_state", "gone"), Some(0.0), "it was removed while we asked");
     let all = format!("{report:?}");
-    assert!(!all.contains("hunter2"), "the environment of a container is nobody's business");
+    assert!(!all.contains("hunter2"), "the environment of a container is no one's business");
     assert!(all.contains("nginx:1"));
     assert!(asked.lock().unwrap().iter().all(|line| line.starts_with("GET ")));
 
-    // A minute later only the list is asked for anew, and an hour later the sizes.
+    // A minute later only the list is asked for again, and an hour later the sizes.
     let count = |what: &str| asked.lock().unwrap().iter().filter(|line| line.contains(what)).count();
     run(&mut containers, PATIENT, false).await;
     assert_eq!((count("/containers/json"), count(&id("a")), count("/system/df")), (2, 1, 1));

@@ -77,7 +77,7 @@ async fn a_made_up_machine_is_read_to_the_digit() {
     assert_eq!(at("server.memory.used_bytes"), Some(600_000.0 * 1024.0));
     assert_eq!(at("server.swap.used_ratio"), Some(0.25));
     assert_eq!(at("server.memory.oom_kills_total"), Some(1.0));
-    assert_eq!(at("server.memory.oom_kills_recent_count"), None, "nobody saw when that was");
+    assert_eq!(at("server.memory.oom_kills_recent_count"), None, "no one saw when that was");
     assert_eq!(at("server.file_descriptors.used_ratio"), Some(0.7));
     assert_eq!(at("server.conntrack.used_ratio"), Some(0.8));
     assert_eq!(at("server.processes.threads_used_ratio"), Some(345.0 / 4096.0));
@@ -110,7 +110,7 @@ async fn a_made_up_machine_is_read_to_the_digit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn counters_that_begin_anew_give_no_interval() {
+async fn counters_that_begin_again_give_no_interval() {
     let tree = Tree::machine();
     tree.write("proc/pressure/io", "some avg10=0 total=5000000\nfull avg10=0 total=4000000\n");
     let mut resources = probe(tree.settings(), "resources");
@@ -170,7 +170,7 @@ async fn a_restart_that_is_seen_is_told_of() {
     tree.write("proc/uptime", "59.00 10.00\n");
     let mut availability = probe(tree.settings(), "availability");
     let state = |report: &wise_core::Report| reading(report, "server.reboot_detected_state", "");
-    assert_eq!(state(&run(&mut availability, PATIENT, false).await), Some(0.0), "a start that nobody saw");
+    assert_eq!(state(&run(&mut availability, PATIENT, false).await), Some(0.0), "a start that no one saw");
     tree.write("proc/uptime", "12.00 1.00\n");
     assert_eq!(state(&run(&mut availability, PATIENT, false).await), Some(1.0));
     tree.write("proc/uptime", "700.00 1.00\n");

@@ -53,13 +53,13 @@ fn days_that_are_over_are_compacted_and_rolled_up() {
     // Stragglers of a compacted day go beside it, are read with it, and taken in.
     store.append(&[record(shop.id, at(86_400 + 15), 7.0)]).unwrap();
     assert_eq!(ask(&store, 3, "max")[1].1, 7.0);
-    store.tend(at(3 * 86_400 + 300)).unwrap();
+    store.maintain(at(3 * 86_400 + 300)).unwrap();
     store.compact_all(at(3 * 86_400 + 300)).unwrap();
     assert_eq!(names(&folder.path().join("history")), sealed);
     assert!((ask(&store, 3, "max")[1].1 - 7.0).abs() < 0.01);
     assert_eq!(ask(&store, 3, "count")[1].1, 2881.0);
     // Past the retention of samples, rollups go on answering.
-    store.tend(at(12 * 86_400)).unwrap();
+    store.maintain(at(12 * 86_400)).unwrap();
     assert!(all_results(&store, shop.id).is_empty());
     assert_eq!(ask(&store, 3, "count")[1].1, 2881.0);
     assert_eq!(ask(&store, 800, "avg").len(), 432, "points of ten minutes, from rollups of five");
@@ -97,7 +97,7 @@ fn the_oldest_goes_when_there_is_too_much() {
     let mut capped = options(folder.path());
     capped.retention.max_bytes = Some(rollups + size / 2);
     let store = SqliteStore::open(&capped, now).unwrap();
-    store.tend(now).unwrap();
+    store.maintain(now).unwrap();
     let days: Vec<Timestamp> = all_results(&store, shop.id).iter().map(|result| result.time).collect();
     assert!(
         days.iter().all(|time| *time >= START.plus(Duration::from_secs(2 * 86_400))),

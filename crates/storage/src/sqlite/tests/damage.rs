@@ -61,7 +61,7 @@ fn damage_is_set_aside_and_named() {
 }
 
 #[test]
-fn damaged_rollups_are_begun_anew_and_no_day_is_lost_for_them() {
+fn damaged_rollups_are_begun_again_and_no_day_is_lost_for_them() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&options(folder.path()), START).unwrap();
     let shop = definition("shop");
@@ -77,7 +77,7 @@ fn damaged_rollups_are_begun_anew_and_no_day_is_lost_for_them() {
     // A day that has no rollups is not removed when its time has come, only long after.
     let history = folder.path().join("history");
     let days = |store: &SqliteStore, now| {
-        store.tend(now).unwrap();
+        store.maintain(now).unwrap();
         std::fs::read_dir(&history).unwrap().count()
     };
     store.append(&[record(shop.id, at(3 * 86_400), 1.0)]).unwrap();
@@ -106,7 +106,7 @@ fn one_damaged_chunk_leaves_the_others_of_its_day() {
     store.compact_all(now).unwrap();
     assert_eq!((all_results(&store, shop.id).len(), all_results(&store, mail.id).len()), (0, 1));
     let aside = folder.path().join("history/2024-10-04.closed.sqlite3.damaged");
-    assert!(aside.exists(), "what could not be read is kept for somebody to look at");
+    assert!(aside.exists(), "what could not be read is kept for someone to look at");
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn a_login_that_is_refused_or_may_not_write_is_named_and_its_password_is_not() {
         let begun = |url: String| {
             let spool = tempfile::tempdir().unwrap();
             let options = MongoOptions { url, ..options(&server, spool.path(), "a") };
-            let opened = MongoStore::open(options, START, &mut |holder| panic!("{holder}: {NOBODY}"));
+            let opened = MongoStore::open(options, START, &mut |holder| panic!("{holder}: {FREE}"));
             opened
                 .map(|store| added(&store, "shop"))
                 .map_err(|error| (error.to_string(), format!("{error:?}")))

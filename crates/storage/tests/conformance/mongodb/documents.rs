@@ -86,7 +86,7 @@ fn ids_make_a_repeated_write_the_same_write() {
         };
         let (chunks, results) = (count("chunks"), count("results"));
         assert!(chunks.contains("100") && results.contains("100"), "{chunks} {results}");
-        // A straggler of an hour that was sent: its document is made anew.
+        // A straggler of an hour that was sent: its document is made again.
         drop(store);
         let store = open(bed.options(spool.path()));
         store.append(&[total(shop, at(0), 1.0)]).unwrap();
@@ -169,7 +169,7 @@ fn a_damaged_document_is_left_out_and_the_rest_is_served() {
             copy.send_all(at(2 * 86_400)).unwrap();
         }
         let left = copy.aggregate("chunks", &serde_json::json!([{"$match": {"span": "damaged"}}])).unwrap();
-        assert!(!left.is_empty(), "what is damaged is kept for whoever can read it");
+        assert!(!left.is_empty(), "what is damaged is kept for anyone who can read it");
     }
 }
 

@@ -15,7 +15,7 @@ use wise_testbed::Mongo;
 
 use crate::{START, at, embedded};
 
-const NOBODY: &str = "nobody else has the store";
+const FREE: &str = "no one else has the store";
 
 fn servers() -> Vec<Mongo> {
     Mongo::programs().iter().map(|program| Mongo::start(program, &[])).collect()
@@ -42,7 +42,7 @@ fn options(server: &Mongo, spool: &Path, name: &str) -> MongoOptions {
 }
 
 fn open(options: MongoOptions) -> MongoStore {
-    MongoStore::open(options, START, &mut |holder| panic!("{holder} has the store: {NOBODY}"))
+    MongoStore::open(options, START, &mut |holder| panic!("{holder} has the store: {FREE}"))
         .expect("it opens")
 }
 

@@ -73,7 +73,7 @@ fn ten_minutes_without_the_server_at_a_thousand_checks_a_second_lose_nothing() {
         for second in begin..begin + seconds {
             let records: Vec<_> = monitors.iter().map(|id| total(*id, at(second), second as f64)).collect();
             store.append(&records).unwrap();
-            store.tend(at(second)).unwrap();
+            store.maintain(at(second)).unwrap();
         }
         drop(store);
         let store = open(options(&server, spool.path(), "a"));
@@ -110,7 +110,7 @@ fn a_server_that_does_not_answer_holds_nobody_up() {
         assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
         server.service.thaw();
         // What was refused may have got through all the same. Then this process does not know what is there, and says so.
-        until("it goes on or begins anew", || match store.send_all(at(60)) {
+        until("it goes on or begins again", || match store.send_all(at(60)) {
             Ok(()) | Err(StoreError::Superseded { .. }) => Ok(()),
             Err(error) => Err(error),
         });
@@ -145,8 +145,8 @@ fn a_spool_that_may_not_grow_gives_up_the_oldest_days_and_says_so() {
         }
         // Compaction is a thread's work: each call starts or ends one.
         until("the oldest days are given up", || {
-            store.tend(at(7 * day)).unwrap();
-            store.tend(at(7 * day + 7200)).unwrap();
+            store.maintain(at(7 * day)).unwrap();
+            store.maintain(at(7 * day + 7200)).unwrap();
             if store.state().given_up() > 0 { Ok(()) } else { Err("nothing is given up") }
         });
     }
@@ -163,7 +163,7 @@ fn a_spool_that_cannot_be_written_refuses_a_change_before_mongodb_has_it() {
         let refused = [store.insert_monitor(&definition("late")), store.delete_monitor(shop)];
         assert!(refused.iter().all(|one| matches!(one, Err(StoreError::InUse { .. }))), "{refused:?}");
         other.execute_batch("ROLLBACK").unwrap();
-        // Nothing was half made: it goes on as if nobody had asked.
+        // Nothing was half made: it goes on as if no one had asked.
         assert_eq!(*store.state().lost().borrow(), None);
         store.insert_monitor(&definition("late")).unwrap();
         drop(store);

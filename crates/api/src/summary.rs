@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeSeq, SerializeTuple, Serializer};
-use wise_storage::{BEATS, Glance, Group};
+use wise_storage::{BEATS, Group, Summary};
 
 /// What the places of an item's array are.
 pub(crate) const FIELDS: [&str; 17] = [
@@ -39,35 +39,35 @@ const NONE: u8 = b'!';
 const GROUP: &str = "group";
 
 /// A monitor as an array.
-pub(crate) struct Compact(pub(crate) Glance);
+pub(crate) struct Compact(pub(crate) Summary);
 
 impl Serialize for Compact {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(glance) = self;
-        let about = &*glance.about;
+        let Self(summary) = self;
+        let about = &*summary.about;
         let mut array = serializer.serialize_tuple(FIELDS.len())?;
-        array.serialize_element(&glance.id)?;
+        array.serialize_element(&summary.id)?;
         array.serialize_element(&about.name)?;
         array.serialize_element(&about.kind)?;
-        array.serialize_element(&glance.status.code())?;
-        array.serialize_element(&u8::from(glance.down))?;
-        array.serialize_element(&glance.since.as_seconds())?;
-        array.serialize_element(&glance.reason)?;
-        array.serialize_element(&glance.latency_ms.map(rounded))?;
+        array.serialize_element(&summary.status.code())?;
+        array.serialize_element(&u8::from(summary.down))?;
+        array.serialize_element(&summary.since.as_seconds())?;
+        array.serialize_element(&summary.reason)?;
+        array.serialize_element(&summary.latency_ms.map(rounded))?;
         // To a hundred thousandth, which of a day is a second; what is not wholly up never looks as if it were.
-        let ratio = glance.uptime_24h.map(|ratio| (ratio * 1e5).floor() / 1e5);
+        let ratio = summary.uptime_24h.map(|ratio| (ratio * 1e5).floor() / 1e5);
         array.serialize_element(&ratio.map(Number))?;
         let mut text = [0; 2 * BEATS];
-        array.serialize_element(shortened(&glance.beats, &mut text))?;
+        array.serialize_element(shortened(&summary.beats, &mut text))?;
         let mut levels = [NONE; BEATS];
-        for (letter, latency) in levels.iter_mut().zip(glance.latency()) {
+        for (letter, latency) in levels.iter_mut().zip(summary.latency()) {
             *letter = latency.map_or(NONE, level);
         }
         array.serialize_element(shortened(&levels, &mut text))?;
         array.serialize_element(&Number(about.interval.as_secs_f64()))?;
         array.serialize_element(&Tags(&about.tags))?;
         array.serialize_element(&about.depends_on)?;
-        array.serialize_element(&glance.last_check.map(|time| time.as_seconds()))?;
+        array.serialize_element(&summary.last_check.map(|time| time.as_seconds()))?;
         array.serialize_element(&about.group)?;
         array.serialize_element(&about.slot)?;
         array.end()

@@ -31,7 +31,7 @@ pub(crate) fn group_of(definition: &MonitorDefinition) -> &str {
 
 /// The places that are taken.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sky {
+pub(crate) struct Layout {
     groups: Vec<Group>,
     taken: Vec<Taken>,
     slots: BTreeMap<String, u32>,
@@ -85,8 +85,8 @@ struct Stored {
     slots: BTreeMap<String, u32>,
 }
 
-impl Sky {
-    /// From what [`Sky::to_text`] gave.
+impl Layout {
+    /// From what [`Layout::to_text`] gave.
     pub(crate) fn from_text(text: &str) -> Self {
         // Without it groups get other places, and nothing else is lost.
         let Stored { groups, slots } = serde_json::from_str(text).unwrap_or_default();
@@ -225,8 +225,8 @@ fn radius_for(slot: u32) -> f64 {
 mod tests {
     use super::*;
 
-    fn overlap(sky: &Sky) -> bool {
-        let groups = sky.groups();
+    fn overlap(layout: &Layout) -> bool {
+        let groups = layout.groups();
         groups.iter().enumerate().any(|(index, a)| {
             groups[index + 1..].iter().any(|b| (a.x - b.x).hypot(a.y - b.y) < a.radius + b.radius)
         })
@@ -234,33 +234,36 @@ mod tests {
 
     #[test]
     fn places_stay_and_free_ones_are_used_again() {
-        let mut sky = Sky::default();
-        let slots: Vec<u32> = (0..5).map(|_| sky.take("shop", None)).collect();
+        let mut layout = Layout::default();
+        let slots: Vec<u32> = (0..5).map(|_| layout.take("shop", None)).collect();
         assert_eq!(slots, [0, 1, 2, 3, 4]);
-        sky.free("shop", Some(2));
-        sky.free("shop", None);
-        assert_eq!((sky.take("shop", None), sky.take("shop", Some(4)), sky.take("shop", Some(9))), (2, 5, 9));
-        assert_eq!((sky.number("shop"), sky.groups()[0].x), (0, 0.0));
-        sky.free("shop", Some(0));
-        let version = sky.version();
-        assert_eq!((sky.take("shop", None), sky.take("shop", None), sky.version()), (0, 6, version));
-        sky.take("other", None);
-        assert_ne!(sky.version(), version);
+        layout.free("shop", Some(2));
+        layout.free("shop", None);
+        assert_eq!(
+            (layout.take("shop", None), layout.take("shop", Some(4)), layout.take("shop", Some(9))),
+            (2, 5, 9)
+        );
+        assert_eq!((layout.number("shop"), layout.groups()[0].x), (0, 0.0));
+        layout.free("shop", Some(0));
+        let version = layout.version();
+        assert_eq!((layout.take("shop", None), layout.take("shop", None), layout.version()), (0, 6, version));
+        layout.take("other", None);
+        assert_ne!(layout.version(), version);
     }
 
     #[test]
     fn groups_never_overlap_and_only_the_one_that_grows_moves() {
-        let mut sky = Sky::default();
+        let mut layout = Layout::default();
         for name in 0..60 {
-            sky.take(&name.to_string(), None);
+            layout.take(&name.to_string(), None);
         }
-        assert!(!overlap(&sky));
-        let before = sky.groups().to_vec();
+        assert!(!overlap(&layout));
+        let before = layout.groups().to_vec();
         for _ in 0..1000 {
-            sky.take("7", None);
+            layout.take("7", None);
         }
-        assert!(!overlap(&sky));
-        let moved: Vec<&str> = sky
+        assert!(!overlap(&layout));
+        let moved: Vec<&str> = layout
             .groups()
             .iter()
             .zip(&before)
@@ -268,14 +271,14 @@ mod tests {
             .map(|(now, _)| now.name.as_str())
             .collect();
         assert_eq!(moved, ["7"]);
-        let group = &sky.groups()[7];
+        let group = &layout.groups()[7];
         assert!(group.radius >= 1000_f64.sqrt() && group.radius < 60.0);
-        let mut again = Sky::from_text(&sky.to_text());
+        let mut again = Layout::from_text(&layout.to_text());
         assert_eq!(again.groups().len(), 60);
         again.take("7", Some(500));
         assert_eq!(again.groups()[again.number("7") as usize], *group);
-        assert!(Sky::from_text("no JSON").groups().is_empty());
-        let mut many = Sky::default();
+        assert!(Layout::from_text("no JSON").groups().is_empty());
+        let mut many = Layout::default();
         for name in 0..2000 {
             many.take(&format!("host {name}"), None);
         }

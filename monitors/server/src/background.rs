@@ -7,15 +7,15 @@ use wise_core::{Failure, common};
 
 use crate::error::SOURCE_UNREADABLE;
 
-/// State that is lent to a blocking thread for each piece of work. While the thread has not come back, as when a file of
+/// State that is background to a blocking thread for each piece of work. While the thread has not come back, as when a file of
 /// the kernel does not answer, no other one is started.
-pub(crate) struct Lent<T, R> {
+pub(crate) struct Background<T, R> {
     make: Box<dyn Fn() -> T + Send>,
     state: Option<T>,
     away: Option<JoinHandle<(T, R)>>,
 }
 
-impl<T: Send + 'static, R: Send + 'static> Lent<T, R> {
+impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
     pub(crate) fn new(make: impl Fn() -> T + Send + 'static) -> Self {
         Self { make: Box::new(make), state: None, away: None }
     }
@@ -65,18 +65,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_that_does_not_come_back_is_the_only_one() {
-        let mut lent: Lent<u32, u32> = Lent::new(|| 7);
+        let mut background: Background<u32, u32> = Background::new(|| 7);
         let patient = Duration::from_secs(10);
         assert_eq!(
-            lent.run(patient, |state| {
-                *state += 1;
-                *state
-            })
-            .await,
+            background
+                .run(patient, |state| {
+                    *state += 1;
+                    *state
+                })
+                .await,
             Ok(8)
         );
         let (release, held) = mpsc::channel::<()>();
-        let held_up = lent
+        let held_up = background
             .run(Duration::from_millis(50), move |state| {
                 held.recv().ok();
                 *state += 1;
@@ -84,21 +85,21 @@ mod tests {
             })
             .await;
         assert_eq!(held_up.unwrap_err().code.as_deref(), Some("deadline"));
-        let again = lent.run(patient, |state| *state).await;
+        let again = background.run(patient, |state| *state).await;
         assert_eq!(again.unwrap_err().code.as_deref(), Some("stuck"));
         drop(release);
-        while !lent.away.as_ref().is_none_or(JoinHandle::is_finished) {
+        while !background.away.as_ref().is_none_or(JoinHandle::is_finished) {
             tokio::task::yield_now().await;
         }
-        assert_eq!(lent.run(patient, |state| *state).await, Ok(9), "the state came back with it");
+        assert_eq!(background.run(patient, |state| *state).await, Ok(9), "the state came back with it");
     }
 
     #[tokio::test]
     async fn a_panic_costs_the_state_and_nothing_else() {
-        let mut lent: Lent<u32, u32> = Lent::new(|| 7);
+        let mut background: Background<u32, u32> = Background::new(|| 7);
         let patient = Duration::from_secs(10);
-        let failure = lent.run(patient, |_| panic!("planted")).await.unwrap_err();
+        let failure = background.run(patient, |_| panic!("planted")).await.unwrap_err();
         assert_eq!(failure.class, &common::INTERNAL);
-        assert_eq!(lent.run(patient, |state| *state).await, Ok(7));
+        assert_eq!(background.run(patient, |state| *state).await, Ok(7));
     }
 }
