@@ -117,7 +117,7 @@ fn kill_again_and_again(start: &dyn Fn() -> Builder) -> Server {
         let mixed = (seed ^ round.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         pass(Duration::from_millis(mixed % 1500));
         let seen = results(&server, &watched);
-        let last = server.get(&format!("/api/v1/monitors/{watched}/transitions?limit=1"))["items"][0].clone();
+        let last = server.get(&format!("/api/v1/monitors/{watched}/events?limit=1"))["items"][0].clone();
         server.kill();
         stop.store(true, Ordering::Relaxed);
         written += writer.join().unwrap();
@@ -148,10 +148,9 @@ fn kill_again_and_again(start: &dyn Fn() -> Builder) -> Server {
         let after = results(&server, &watched);
         let lost: Vec<_> = seen.iter().filter(|time| !after.contains(time)).collect();
         assert!(lost.is_empty(), "seed {seed}, round {round}: lost {lost:?}");
-        let transitions = server.get(&format!("/api/v1/monitors/{watched}/transitions?limit=100"));
-        let kept =
-            transitions["items"].as_array().unwrap().iter().any(|one| one["sequence"] == last["sequence"]);
-        assert!(kept, "seed {seed}, round {round}: {last} is not in {transitions}");
+        let events = server.get(&format!("/api/v1/monitors/{watched}/events?limit=100"));
+        let kept = events["items"].as_array().unwrap().iter().any(|one| one["sequence"] == last["sequence"]);
+        assert!(kept, "seed {seed}, round {round}: {last} is not in {events}");
         // The next round begins with few monitors.
         let list = server.get("/api/v1/monitors?limit=1000&q=round");
         for one in list["items"].as_array().unwrap() {

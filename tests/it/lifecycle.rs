@@ -11,24 +11,30 @@ fn nginx_off_and_on_is_seen_live_and_after_a_crash() {
     let mut events = EventStream::open(server.port, None).unwrap();
     events.next("snapshot");
     let id = server.add_website("shop", &nginx.url());
-    let (_, first) = events.next("transition");
+    let (_, first) = events.next_status(&id);
     assert!(first["to"] == "healthy", "{first}");
     let healthy = server.wait_for_status(&id, "healthy");
     assert_eq!(healthy["facts"]["website.address"], format!("127.0.0.1:{}", nginx.port));
 
     nginx.switch_off();
     let (last_id, down) = loop {
-        let (id, transition) = events.next("transition");
-        if transition["name"] == "shop" && transition["to"] == "unhealthy" {
-            break (id, transition);
+        let (last, change) = events.next_status(&id);
+        if change["name"] == "shop" && change["to"] == "unhealthy" {
+            break (last, change);
         }
     };
     assert_eq!(down["reason"]["class"], "refused");
     assert_eq!(down["down"], true);
-    assert_eq!(down["evidence"]["stage"], "connect");
-    assert!(down["evidence"]["addresses"][0]["error"].as_str().unwrap().contains("refused"));
     let monitor = server.wait_for_status(&id, "unhealthy");
     assert_eq!(monitor["reason"]["class"], "refused");
+    let condition = &monitor["conditions"][0];
+    assert_eq!(
+        (&condition["kind"], &condition["severity"]),
+        (&json!("down"), &json!("critical")),
+        "{monitor}"
+    );
+    assert_eq!(condition["evidence"]["stage"], "connect");
+    assert!(condition["evidence"]["addresses"][0]["error"].as_str().unwrap().contains("refused"));
     let results = server.get(&format!("/api/v1/monitors/{id}/results?failed=true"));
     let failures = results["items"].as_array().unwrap();
     // The first failure did not decide, the second did.
@@ -38,6 +44,10 @@ fn nginx_off_and_on_is_seen_live_and_after_a_crash() {
     assert!(
         failures.iter().all(|result| result["error_class"] == "refused" && !result["evidence"].is_null())
     );
+    // Down since the first failure, and not since the second, which decided.
+    let first_failure = failures.last().unwrap()["time"].clone();
+    assert_eq!((&condition["since"], &monitor["since"]), (&first_failure, &first_failure));
+    assert_ne!(down["time"], down["since"]);
 
     nginx.switch_on();
     server.wait_for_status(&id, "healthy");
@@ -49,14 +59,14 @@ fn nginx_off_and_on_is_seen_live_and_after_a_crash() {
 
     // A client that comes back gets what it missed.
     let mut back = EventStream::open(server.port, Some(&last_id)).unwrap();
-    let (_, missed) = back.next("transition");
+    let (_, missed) = back.next_status(&id);
     assert_eq!(missed["to"], "healthy");
 
     let before = history(&server, &id);
     server.kill();
     let server = Server::start(folder.path());
     let after = history(&server, &id);
-    assert_eq!(before.0[..], after.0[after.0.len() - before.0.len()..], "transitions");
+    assert_eq!(before.0[..], after.0[after.0.len() - before.0.len()..], "events");
     // Results of the last quarter of a second may be missing; none may differ.
     let (old, new) = (&before.1, &after.1);
     let shared = old.iter().filter(|result| new.contains(result)).count();
@@ -65,12 +75,12 @@ fn nginx_off_and_on_is_seen_live_and_after_a_crash() {
     assert_eq!(server.stop(), Some(0));
 }
 
-/// Transitions and results, newest first, as far as they are older than the restart.
+/// Events and results, newest first, as far as they are older than the restart.
 fn history(server: &Server, id: &str) -> (Vec<Value>, Vec<Value>) {
     let items = |path: &str| {
         server.get(&format!("/api/v1/monitors/{id}/{path}"))["items"].as_array().unwrap().clone()
     };
-    (items("transitions"), items("results?limit=1000"))
+    (items("events"), items("results?limit=1000"))
 }
 
 #[test]
@@ -174,10 +184,12 @@ fn time_without_monitoring_is_unknown() {
     });
     let server = Server::start(folder.path());
     server.wait_for_status(&id, "healthy");
-    let transitions = server.get(&format!("/api/v1/monitors/{id}/transitions"));
-    let gap = transitions["items"].as_array().unwrap().iter().find(|one| one["to"] == "unknown");
-    let gap = gap.unwrap_or_else(|| panic!("{transitions}"));
-    assert_eq!(gap["reason"]["class"], "restart_gap");
+    until("the gap is written", || {
+        let events = server.get(&format!("/api/v1/monitors/{id}/events"));
+        let newest = &events["items"][0];
+        let found = (&newest["type"], &newest["reason"]["class"], &newest["reason"]["code"]);
+        if found == (&json!("gap"), &json!("unwatched"), &json!("restart")) { Ok(()) } else { Err(events) }
+    });
     let uptime = server.get(&format!("/api/v1/monitors/{id}/uptime?windows=1h"));
     assert!(uptime["items"][0]["unknown_seconds"].as_f64().unwrap() >= 1.0, "{uptime}");
     assert_eq!(uptime["items"][0]["uptime_ratio"], 1.0);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it wants fails at once")]
 
 mod command_line;
+mod conditions;
 mod databases;
 mod definitions;
 mod exposition;

@@ -81,12 +81,12 @@ fn the_product_runs_on_it_and_goes_on_without_it() {
             if connected == Some(1.0) { Ok(()) } else { Err(connected) }
         });
         server.add(&body);
-        let transitions = server.get(&format!("/api/v1/monitors/{id}/transitions?limit=100"));
+        let events = server.get(&format!("/api/v1/monitors/{id}/events?limit=100"));
         assert_eq!(server.stop(), Some(0));
         let elsewhere = tempfile::tempdir().unwrap();
         let server = builder(elsewhere.path(), &mongo, "b").start();
-        let found = server.get(&format!("/api/v1/monitors/{id}/transitions?limit=100"));
-        for one in transitions["items"].as_array().unwrap() {
+        let found = server.get(&format!("/api/v1/monitors/{id}/events?limit=100"));
+        for one in events["items"].as_array().unwrap() {
             let same = |other: &&serde_json::Value| {
                 other["sequence"] == one["sequence"] && other["time"] == one["time"]
             };
@@ -180,7 +180,7 @@ fn everything_moves_to_it_and_back_by_one_command() {
         server.wait_for_status(&id, "healthy");
         let (done, said) = run(&["migrate", "--to", &url]);
         assert!(!done && said.contains("in use by another process"), "{said}");
-        let transitions = server.get(&format!("/api/v1/monitors/{id}/transitions"))["items"].clone();
+        let events = server.get(&format!("/api/v1/monitors/{id}/events"))["items"].clone();
         assert_eq!(server.stop(), Some(0));
         let (done, said) = run(&["migrate", "--from", "sqlite://./nothing", "--to", &url]);
         assert!(!done && said.contains("there is no store in ./nothing"), "{said}");
@@ -191,8 +191,8 @@ fn everything_moves_to_it_and_back_by_one_command() {
         let server = Builder::new(folder.path()).env("WISE_STORAGE__URL", &url).start();
         let there = server.wait_for_status(&id, "healthy");
         assert_eq!((&there["name"], &there["problem"]), (&json!("shop"), &json!(null)), "{there}");
-        let found = server.get(&format!("/api/v1/monitors/{id}/transitions"))["items"].to_string();
-        for one in transitions.as_array().unwrap() {
+        let found = server.get(&format!("/api/v1/monitors/{id}/events"))["items"].to_string();
+        for one in events.as_array().unwrap() {
             assert!(found.contains(one["time"].as_str().unwrap()), "{one} is not in {found}");
         }
         let (done, said) = run(&["migrate", "--from", &url, "--to", "sqlite://./back"]);

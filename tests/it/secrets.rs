@@ -65,7 +65,7 @@ fn planted_passwords_are_in_no_log_answer_error_or_file() {
     let ids = [server.add(&full), server.add(&in_url)];
     for id in &ids {
         server.wait_for_status(id, "unhealthy");
-        for path in ["", "/results", "/transitions"] {
+        for path in ["", "/results", "/events"] {
             let answer = server.call("GET", &format!("/api/v1/monitors/{id}{path}"), None);
             assert_clean(path, format!("{}{}", answer.head, answer.body).as_bytes());
         }

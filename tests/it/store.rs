@@ -106,7 +106,7 @@ fn a_full_disk_loses_no_definition_and_changes_no_status() {
             Err(error) => Err(format!("{error}: {}", server.log())),
         });
         server.wait_for_status(&id, "healthy");
-        let changes = server.get(&format!("/api/v1/monitors/{id}/transitions?limit=100"));
+        let changes = server.get(&format!("/api/v1/monitors/{id}/events?limit=100"));
         assert!(
             !changes.to_string().contains("\"to\":\"unhealthy\""),
             "our own trouble is not the target's: {changes}"

@@ -105,6 +105,19 @@ impl EventStream {
         Ok(Self { reader: BufReader::new(stream) })
     }
 
+    /// The next change of status of a monitor: the id of the event, and its data.
+    ///
+    /// # Panics
+    /// None comes in time.
+    pub fn next_status(&mut self, monitor: &str) -> (String, Value) {
+        loop {
+            let (id, event) = self.next("event");
+            if event["type"] == "status" && event["monitor"] == monitor {
+                return (id, event);
+            }
+        }
+    }
+
     /// The next event of that name: its id and data.
     ///
     /// # Panics

@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 use wise_core::{
-    CheckRecord, Clock, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading, Status, SystemClock,
-    Transition,
+    CheckRecord, Clock, Event, EventKind, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading,
+    Status, StatusChange, SystemClock,
 };
 use wise_e2e::{Builder, Nginx, until};
-use wise_storage::ports::{DefinitionStore, HistoryStore, MainRecord};
+use wise_storage::ports::{Commit, DefinitionStore, HistoryStore, MainRecord};
 use wise_storage::{Retention, SqliteOptions, SqliteStore};
 
 static TOTAL: MetricSpec = MetricSpec::latency("website.total_seconds", "Total", "Time of the whole check");
@@ -122,19 +122,20 @@ fn fill(folder: &std::path::Path, url: &str, monitors: u64, days: u64) {
         })
         .collect();
     for page in ids.chunks(1000) {
-        let healthy: Vec<Transition> = page
+        let healthy: Vec<Event> = page
             .iter()
-            .map(|id| Transition {
-                monitor: *id,
-                time: start,
-                from: Some(Status::Unknown),
-                to: Status::Healthy,
-                down: false,
-                reason: None,
-                evidence: None,
+            .map(|id| {
+                let change = StatusChange {
+                    from: Some(Status::Unknown),
+                    to: Status::Healthy,
+                    down: false,
+                    since: start,
+                    reason: None,
+                };
+                Event { monitor: *id, time: start, kind: EventKind::Status(change) }
             })
             .collect();
-        store.commit(&healthy).expect("transitions");
+        store.commit(Commit::of(&healthy)).expect("events");
     }
     let mut noise = 1_u64;
     let ticks = days * DAY / INTERVAL;

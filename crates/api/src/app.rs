@@ -9,7 +9,7 @@ use actix_web::{App, Error, web};
 use utoipa_actix_web::AppExt;
 use wise_catalog::Catalog;
 use wise_core::Clock;
-use wise_storage::Overview;
+use wise_overview::Overview;
 use wise_storage::ports::Store;
 use wise_telemetry::{HealthChecks, HttpMetrics, Metrics, track};
 

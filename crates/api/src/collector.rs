@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use wise_core::{MetricKind, MetricRef, Plugin, Registry as Plugins, Status};
 use wise_orchestrator::{DELAY_BUCKETS, SchedulerStats};
-use wise_storage::{Overview, RecorderState, RemoteState};
+use wise_overview::Overview;
+use wise_storage::{Consumers, RecorderState, RemoteState};
 use wise_telemetry::prometheus_client::collector::Collector;
 use wise_telemetry::prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use wise_telemetry::prometheus_client::metrics::MetricType;
@@ -22,9 +23,11 @@ pub fn register(
     scheduler: Arc<SchedulerStats>,
     recorder: Arc<RecorderState>,
     remote: Option<Arc<RemoteState>>,
+    consumers: Arc<Consumers>,
 ) {
     registry.register_collector(Box::new(Monitors { plugins, overview }));
     registry.register_collector(Box::new(Own { scheduler, recorder }));
+    registry.register_collector(Box::new(Followers(consumers)));
     if let Some(remote) = remote {
         registry.register_collector(Box::new(Remote(remote)));
     }
@@ -56,6 +59,16 @@ impl Collector for Own {
             ("wise_scheduler_probe_panics", "Checks that ended in a panic", stats.panics),
             ("wise_scheduler_probe_overstays", "Checks thrown away past their deadline", stats.overstayed),
             ("wise_scheduler_stalls", "Times that a probe runtime stood still", stats.stalls),
+            (
+                "wise_scheduler_gaps",
+                "Times that a monitor was not watched, because the server was stopped or stood still",
+                stats.gaps,
+            ),
+            (
+                "wise_scheduler_duplicate_readings",
+                "Readings dropped because their check had another of the same series: a fault of the monitor's kind",
+                stats.duplicates,
+            ),
             (
                 "wise_scheduler_results_discarded",
                 "Results that the store never took",
@@ -105,6 +118,42 @@ impl Collector for Own {
             &buckets,
             None,
         )
+    }
+}
+
+/// Those who follow the main record.
+struct Followers(Arc<Consumers>);
+
+impl fmt::Debug for Followers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Followers")
+    }
+}
+
+impl Collector for Followers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let states = self.0.states();
+        let mut lag = encoder.encode_descriptor(
+            "wise_consumer_lag_events",
+            "Events of the main record that a consumer has not taken in yet",
+            None,
+            MetricType::Gauge,
+        )?;
+        for state in &states {
+            let metric = ConstGauge::new(state.lag() as f64);
+            metric.encode(lag.encode_family(&[("consumer", state.name())])?)?;
+        }
+        let mut failing = encoder.encode_descriptor(
+            "wise_consumer_failing",
+            "Whether a consumer could not take in its last events",
+            None,
+            MetricType::Gauge,
+        )?;
+        for state in &states {
+            let metric = ConstGauge::new(f64::from(u8::from(state.is_failing())));
+            metric.encode(failing.encode_family(&[("consumer", state.name())])?)?;
+        }
+        Ok(())
     }
 }
 

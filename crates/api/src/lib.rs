@@ -9,6 +9,7 @@ mod body;
 mod collector;
 mod csv;
 mod cursor;
+mod event_view;
 mod guard;
 mod live;
 mod openapi;
@@ -22,7 +23,7 @@ pub use access::{Access, Permission, Principal, permission};
 pub use app::{Info, Services, app, configure};
 pub use collector::register as register_metrics;
 pub use guard::HostRules;
-pub use live::Live;
+pub use live::{Live, LiveEvents};
 pub use openapi::openapi;
 
 #[cfg(test)]

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::broadcast;
-use wise_core::Clock;
-use wise_storage::{Overview, Published};
+use wise_core::{Clock, Event};
+use wise_overview::Overview;
+use wise_storage::{Begin, Consumer, Follows};
 
-use crate::view::{OverviewView, TransitionView, UpdateView};
+use crate::event_view::EventView;
+use crate::view::{OverviewView, UpdateView};
 
 /// Updates go out at most this often.
 const TICK: Duration = Duration::from_millis(250);
@@ -91,14 +93,6 @@ impl Live {
         }
     }
 
-    /// Sends transitions that have been stored.
-    pub fn published(&self, published: &Published) {
-        for stored in &published.transitions {
-            let name = self.overview.item(stored.transition.monitor).map(|item| item.name);
-            self.publish("transition", &TransitionView::new(stored.sequence, &stored.transition, name));
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -161,5 +155,28 @@ impl Live {
     /// How many clients listen.
     pub fn clients(&self) -> usize {
         self.sender.receiver_count()
+    }
+}
+
+/// Sends events of the main record to browsers, once they are stored.
+#[derive(Debug)]
+pub struct LiveEvents(pub Arc<Live>);
+
+impl Consumer for LiveEvents {
+    fn name(&self) -> &'static str {
+        "live"
+    }
+
+    fn begins(&self) -> Begin {
+        // A browser asks for older ones.
+        Begin::WithTheNext
+    }
+
+    fn take(&mut self, events: &[(u64, Event)]) -> Result<Follows, Box<dyn std::error::Error + Send + Sync>> {
+        for (sequence, event) in events {
+            let name = self.0.overview.item(event.monitor).map(|item| item.name);
+            self.0.publish("event", &EventView::new(*sequence, event, name));
+        }
+        Ok(Follows::default())
     }
 }

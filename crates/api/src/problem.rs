@@ -162,7 +162,7 @@ impl From<CatalogError> for Problem {
                 detail: format!("nothing was changed: {detail}; remove it from their depends_on first"),
                 errors: Vec::new(),
             },
-            CatalogError::KeptInFile(_) => Self::new(Kind::Conflict, detail),
+            CatalogError::KeptInFile(_) | CatalogError::NotRemoved => Self::new(Kind::Conflict, detail),
             CatalogError::NotFound => Self::not_found("monitor"),
             CatalogError::Stale { .. } => Self::new(
                 Kind::StaleVersion,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 use wise_core::{Absent, MetricRef, Reading, ReadingValue, Timestamp};
-use wise_storage::{LastReadings, OverviewItem};
+use wise_overview::{LastReadings, OverviewItem};
 
 /// What the last checks of a monitor measured.
 #[derive(Debug, Serialize, ToSchema)]

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeSeq, SerializeTuple, Serializer};
-use wise_storage::{BEATS, Group, Summary};
+use wise_overview::{BEATS, Group, Summary};
 
 /// What the places of an item's array are.
 pub(crate) const FIELDS: [&str; 17] = [

@@ -6,9 +6,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use wise_catalog::{Catalog, CatalogEntry};
-use wise_core::{CheckRecord, HumanDuration, ManagedBy, Plugin, Reason, Status, Timestamp, Transition};
-use wise_storage::{Maintenance, Overview, OverviewDelta, OverviewSnapshot, StoredResult, Uptime};
+use wise_core::{CheckRecord, HumanDuration, ManagedBy, Plugin, Reason, Status, Timestamp};
+use wise_overview::{Maintenance, Overview, OverviewDelta, OverviewSnapshot, Uptime};
+use wise_storage::StoredResult;
 
+use crate::event_view::ConditionView;
 use crate::summary::{Compact, FIELDS, Groups};
 
 /// A monitor: its definition and how it stands.
@@ -59,6 +61,8 @@ pub(crate) struct MonitorView {
     /// Why.
     #[schema(value_type = Option<Object>)]
     reason: Option<Reason>,
+    /// What is wrong, one entry for each thing; the oldest first. The status is their summary.
+    conditions: Vec<ConditionView>,
     /// When it was last checked.
     #[schema(value_type = Option<String>)]
     last_check: Option<Timestamp>,
@@ -117,6 +121,7 @@ impl MonitorView {
             down: live.as_ref().is_some_and(|live| live.down),
             since: live.as_ref().map_or(definition.created_at, |live| live.since),
             reason: live.as_ref().and_then(|live| live.reason.clone()),
+            conditions: live.iter().flat_map(|live| &live.conditions).map(ConditionView::new).collect(),
             last_check: live.as_ref().and_then(|live| live.last_check),
             next_check: live.as_ref().and_then(|live| live.next_check),
             facts: live.map(|live| live.facts).unwrap_or_default(),
@@ -133,6 +138,24 @@ impl MonitorView {
             },
         }
     }
+}
+
+/// A monitor that was removed and can be brought back.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RemovedMonitor)]
+pub(crate) struct RemovedView {
+    /// Identity.
+    pub(crate) id: String,
+    /// Name that it had. Another may have taken it.
+    pub(crate) name: String,
+    /// Kind.
+    pub(crate) kind: String,
+    /// When it was removed.
+    #[schema(value_type = String)]
+    pub(crate) removed_at: Timestamp,
+    /// Until when it can be brought back.
+    #[schema(value_type = String)]
+    pub(crate) restorable_until: Timestamp,
 }
 
 /// A check.
@@ -215,60 +238,14 @@ impl ResultView {
     }
 }
 
-/// A change of status.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Transition)]
-pub(crate) struct TransitionView {
-    /// Its number in the main record.
-    sequence: u64,
-    /// When it happened.
-    #[schema(value_type = String)]
-    time: Timestamp,
-    /// The monitor.
-    monitor: String,
-    /// Its name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    /// The status before.
-    #[schema(value_type = Option<String>)]
-    from: Option<Status>,
-    /// The status after.
-    #[schema(value_type = String)]
-    to: Status,
-    /// Whether it counts as down after it.
-    down: bool,
-    /// Why.
-    #[schema(value_type = Option<Object>)]
-    reason: Option<Reason>,
-    /// The evidence of the check that decided.
-    #[schema(value_type = Option<Object>)]
-    evidence: Option<Value>,
-}
-
-impl TransitionView {
-    pub(crate) fn new(sequence: u64, transition: &Transition, name: Option<String>) -> Self {
-        Self {
-            sequence,
-            time: transition.time,
-            monitor: transition.monitor.to_string(),
-            name,
-            from: transition.from,
-            to: transition.to,
-            down: transition.down,
-            reason: transition.reason.clone(),
-            evidence: transition.evidence.as_deref().cloned(),
-        }
-    }
-}
-
 /// Monitors by status.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Counts)]
 #[serde(transparent)]
 pub(crate) struct CountsView(BTreeMap<&'static str, u32>);
 
-impl From<wise_storage::Counts> for CountsView {
-    fn from(counts: wise_storage::Counts) -> Self {
+impl From<wise_overview::Counts> for CountsView {
+    fn from(counts: wise_overview::Counts) -> Self {
         Self(Status::ALL.into_iter().map(|status| (status.name(), counts.of(status))).collect())
     }
 }
@@ -308,7 +285,7 @@ impl OverviewView {
             id,
             time: snapshot.time,
             time_zone,
-            bucket_seconds: wise_storage::BUCKET_SECONDS,
+            bucket_seconds: wise_overview::BUCKET_SECONDS,
             bucket_end: snapshot.bucket_end,
             counts: snapshot.counts.into(),
             statuses: Status::ALL.map(Status::name),

@@ -1,16 +1,18 @@
 //! The definitions in force.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use serde_json::Value;
 use wise_core::{
-    BuildContext, Clock, FieldError, FieldErrors, ManagedBy, Monitor, MonitorDefinition, MonitorId,
-    MonitorSpec, Plugin, Registry, SealError, SettingsSchema, deserialize, validate_dependencies,
-    validate_spec,
+    BuildContext, Clock, Event, EventKind, FieldError, FieldErrors, ManagedBy, Monitor, MonitorDefinition,
+    MonitorId, MonitorSpec, MonitorState, Plugin, ProbeSpec, Registry, SealError, SettingsSchema, Timestamp,
+    deserialize, validate_dependencies, validate_spec,
 };
 use wise_orchestrator::{CheckOutcome, MonitorRun, Orchestrator, Restored, StartMode};
+use wise_overview::Overview;
 use wise_storage::ports::Store;
-use wise_storage::{Overview, Recorder, Sealer, StoreError};
+use wise_storage::{Recorder, Sealer, StoreError};
 
 use crate::entries::Entries;
 use crate::error::CatalogError;
@@ -18,6 +20,9 @@ use crate::layout::{self, Layout};
 
 /// Setting of the store that has the groups of the galaxy map.
 const LAYOUT: &str = "layout";
+
+/// How long a monitor that was removed can be brought back.
+pub const RESTORABLE: Duration = Duration::from_secs(24 * 3600);
 
 /// What a catalog works with.
 #[derive(Clone)]
@@ -32,7 +37,7 @@ pub struct Parts {
     pub orchestrator: Arc<Orchestrator>,
     /// Shows how the monitors stand.
     pub overview: Arc<Overview>,
-    /// Stores verdicts.
+    /// Stores checks and events.
     pub recorder: Arc<Recorder>,
     /// Given to constructors.
     pub build: BuildContext,
@@ -140,14 +145,98 @@ impl Catalog {
         let (plugin, monitor) = self.validate(id, &mut spec)?;
         let now = self.parts.clock.now();
         let mut definition = MonitorDefinition { managed_by, ..MonitorDefinition::new(id, spec, by, now) };
+        let removed = self.parts.store.removed_monitors()?;
+        let earlier = removed.iter().find(|(one, _)| one.id == id).map(|(one, _)| one);
+        if let Some(earlier) = earlier {
+            // It comes back, with its history.
+            definition.version = earlier.version + 1;
+            definition.created_at = earlier.created_at;
+            definition.created_by.clone_from(&earlier.created_by);
+        }
         definition.slot = Some(self.take_place(&definition));
-        let stored =
-            self.sealed(&definition).and_then(|sealed| Ok(self.parts.store.insert_monitor(&sealed)?));
+        let stored = self.sealed(&definition).and_then(|sealed| {
+            match earlier {
+                None => self.parts.store.insert_monitor(&sealed)?,
+                Some(_) => {
+                    let kind = EventKind::Restored { name: sealed.spec.name.clone() };
+                    self.parts.store.restore_monitor(&sealed, &Event { monitor: id, time: now, kind })?;
+                }
+            }
+            Ok(())
+        });
         if let Err(error) = stored {
             self.free_place(&definition);
             return Err(error);
         }
-        Ok(self.put_in_force(definition, plugin, Ok(monitor), None, StartMode::Now))
+        let restored = earlier.map(|_| self.restored(&definition, plugin)).transpose()?.flatten();
+        Ok(self.put_in_force(definition, plugin, Ok(monitor), restored, StartMode::Now))
+    }
+
+    /// Brings a monitor back that was removed, with its id and history.
+    ///
+    /// # Errors
+    /// It was never there, or was purged; its name is taken, or it can no longer be built.
+    pub fn restore(&self, id: MonitorId, by: &str) -> Result<CatalogEntry, CatalogError> {
+        let _one = self.write();
+        let removed = self.parts.store.removed_monitors()?;
+        let Some((mut definition, _)) = removed.into_iter().find(|(one, _)| one.id == id) else {
+            return Err(if self.get(id).is_some() {
+                CatalogError::NotRemoved
+            } else {
+                CatalogError::NotFound
+            });
+        };
+        if let ManagedBy::File(file) = &definition.managed_by {
+            return Err(CatalogError::KeptInFile(file.clone()));
+        }
+        open_secrets(&mut definition, &self.parts.sealer).map_err(|error| StoreError::Seal(error.0))?;
+        self.insert(id, definition.spec, ManagedBy::Api, by)
+    }
+
+    /// Monitors that were removed and can be brought back, and when they were removed; the last one first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn removed(&self) -> Result<Vec<(MonitorDefinition, Timestamp)>, StoreError> {
+        let mut all = self.parts.store.removed_monitors()?;
+        all.reverse();
+        Ok(all)
+    }
+
+    /// Forgets monitors for good that were removed more than [`RESTORABLE`] ago.
+    ///
+    /// # Errors
+    /// The store cannot be written; it is tried again at the next call.
+    pub fn purge(&self) -> Result<usize, StoreError> {
+        let _one = self.write();
+        let now = self.parts.clock.now();
+        let mut count = 0;
+        for (definition, at) in self.parts.store.removed_monitors()? {
+            if at.plus(RESTORABLE) <= now {
+                self.parts.store.purge_monitor(definition.id)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    /// What the store knows of a monitor that was watched earlier.
+    fn restored(
+        &self,
+        definition: &MonitorDefinition,
+        plugin: &'static Plugin,
+    ) -> Result<Option<Restored>, StoreError> {
+        let id = definition.id;
+        let Some(state) = self.parts.store.states()?.remove(&id) else { return Ok(None) };
+        let last_checks = self.parts.store.last_checks()?.remove(&id).unwrap_or_default();
+        let interval =
+            definition.spec.schedules(plugin).first().map_or_else(Default::default, |one| one.interval);
+        let from = self.parts.clock.now().minus(Duration::from_secs(86_400));
+        let timeline = self.parts.store.timeline(Some(id), from)?.remove(&id).unwrap_or_default();
+        self.parts.overview.define(definition, interval, plugin.headline, self.group_number(definition));
+        let last_watched = last_checks.get(ProbeSpec::AVAILABILITY).copied();
+        self.parts.overview.restore(id, &state, last_watched, timeline.into_iter().collect());
+        Ok(Some(Restored { state, last_watched, last_checks }))
     }
 
     /// Replaces a monitor's definition.
@@ -247,7 +336,9 @@ impl Catalog {
         // No more checks first, so that none of them is stored after it is gone.
         let entry = self.get(id).ok_or(CatalogError::NotFound)?;
         self.parts.orchestrator.remove(id);
-        if let Err(error) = self.parts.store.delete_monitor(id) {
+        let kind = EventKind::Removed { name: entry.definition.spec.name.clone() };
+        let removal = Event { monitor: id, time: self.parts.clock.now(), kind };
+        if let Err(error) = self.parts.store.remove_monitor(&removal) {
             self.resume(&entry);
             return Err(error.into());
         }
@@ -264,10 +355,15 @@ impl Catalog {
         let build = self.parts.build.for_monitor(definition.id);
         let monitor = (plugin.build)(definition.spec.settings.clone(), &build);
         let restored = self.parts.overview.item(definition.id).map(|item| Restored {
-            status: item.status,
-            since: item.since,
-            reason: item.reason,
-            was_down: item.down,
+            state: MonitorState {
+                status: item.status,
+                down: item.down,
+                since: item.since,
+                reason: item.reason,
+                conditions: item.conditions,
+                gap_until: None,
+            },
+            last_watched: None,
             last_checks: std::collections::HashMap::new(),
         });
         self.put_in_force((**definition).clone(), plugin, monitor, restored, StartMode::Now);

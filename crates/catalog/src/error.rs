@@ -21,6 +21,9 @@ pub enum CatalogError {
     /// There is no such monitor.
     #[error("there is no such monitor")]
     NotFound,
+    /// It is in force, and need not be brought back.
+    #[error("the monitor was not removed")]
+    NotRemoved,
     /// Another changed it meanwhile.
     #[error("the monitor has version {found} by now")]
     Stale {

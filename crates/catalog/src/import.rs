@@ -234,7 +234,8 @@ impl Catalog {
             // A store that fails once fails again: what is left is told instead of being tried one by one.
             let outcome = match one {
                 _ if !stayed.is_empty() => Err(CatalogError::NotFound),
-                Done::Created(id) => self.remove(id),
+                // It was never there for anyone.
+                Done::Created(id) => self.remove(id).and_then(|()| Ok(self.parts.store.purge_monitor(id)?)),
                 Done::Replaced(old) => {
                     self.update(&now.definition, old.definition.spec.clone(), by).map(drop)
                 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use wise_core::MonitorDefinition;
-use wise_storage::Group;
+use wise_overview::Group;
 
 /// The tag that names a monitor's group.
 const TAG: &str = "group";

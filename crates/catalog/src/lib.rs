@@ -12,7 +12,7 @@ mod import;
 mod layout;
 mod start;
 
-pub use catalog::{Catalog, CatalogEntry, Parts, open_secrets};
+pub use catalog::{Catalog, CatalogEntry, Parts, RESTORABLE, open_secrets};
 pub use error::CatalogError;
 pub use export::{FIRST_START, Format, export, read_export};
 pub use files::{FileMonitor, FileProblem, read_folder};

@@ -1,20 +1,17 @@
-//! Taking up the store's definitions at start, and marking the time in which nothing was watched.
+//! Taking up the store's definitions at start.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 use wise_core::{
-    BuildContext, Failure, FieldError, FieldErrors, MetricSpec, Monitor, MonitorDefinition, MonitorId,
-    MonitorSettings, Plugin, ProbeSpec, Reason, Status, Timestamp, Transition, common,
+    BuildContext, FieldError, FieldErrors, MetricSpec, Monitor, MonitorId, MonitorSettings, Plugin,
+    ProbeSpec, Status, Timestamp,
 };
 use wise_orchestrator::{Restored, StartMode};
-use wise_storage::ports::LastState;
-use wise_storage::{
-    Aggregate, BEATS, BUCKET_SECONDS, QueryPlan, ResultQuery, StoreError, UptimeState, Verdicts,
-};
+use wise_overview::{BEATS, BUCKET_SECONDS};
+use wise_storage::{Aggregate, QueryPlan, ResultQuery, StoreError};
 
 use crate::catalog::{Catalog, open_secrets};
 
@@ -63,13 +60,12 @@ impl Catalog {
         let now = self.parts.clock.now();
         let mut definitions = store.monitors()?;
         self.start_layout(&mut definitions)?;
-        let last_states = store.last_states()?;
-        let last_checks = store.last_checks()?;
+        let mut states = store.states()?;
+        let mut last_checks = store.last_checks()?;
         let alive = store.meta("alive")?.and_then(|text| Timestamp::parse(&text).ok());
         let day = now.minus(Duration::from_secs(86_400));
-        let mut states = store.states(None, day)?;
+        let mut timeline = store.timeline(None, day)?;
         let count = definitions.len();
-        let (mut gaps, mut ready) = (Vec::new(), Vec::new());
         for mut definition in definitions {
             let id = definition.id;
             let plugin = self.parts.registry.plugin(&definition.spec.kind).unwrap_or(&MISSING_PLUGIN);
@@ -83,9 +79,6 @@ impl Catalog {
                 )),
                 Err(error) => Err(FieldErrors::from(FieldError::new("settings", error.0))),
             };
-            let last = last_states.get(&id);
-            let checks = last_checks.get(&id).cloned().unwrap_or_default();
-            let gap = last.and_then(|last| gap(&definition, plugin, last, &checks, alive, now));
             let interval = definition
                 .spec
                 .schedules(plugin)
@@ -93,37 +86,14 @@ impl Catalog {
                 .map_or_else(Duration::default, |first| first.interval);
             let group = self.group_number(&definition);
             self.parts.overview.define(&definition, interval, plugin.headline, group);
-            if let Some(last) = last {
-                let down = last.was_down && last.status == Status::Unhealthy;
-                let states = states
-                    .remove(&id)
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|(time, s, d)| (time, UptimeState::of(s, d)));
+            let restored = states.remove(&id).map(|state| {
+                let checks = last_checks.remove(&id).unwrap_or_default();
                 let last_check = checks.get(ProbeSpec::AVAILABILITY).copied();
-                let status = (last.status, down, last.since, last.reason.clone());
-                self.parts.overview.restore(id, status, last_check, states);
-            }
-            let restored = last.map(|last| Restored {
-                status: gap.as_ref().map_or(last.status, |gap| gap.to),
-                since: gap.as_ref().map_or(last.since, |gap| gap.time),
-                reason: gap.as_ref().map_or(last.reason.clone(), |gap| gap.reason.clone()),
-                was_down: last.was_down,
-                last_checks: checks,
+                let timeline = timeline.remove(&id).unwrap_or_default().into_iter().collect();
+                self.parts.overview.restore(id, &state, last_check, timeline);
+                let last_watched = last_check.or(alive).or(Some(state.since));
+                Restored { state, last_watched, last_checks: checks }
             });
-            gaps.extend(gap);
-            ready.push((definition, plugin, monitor, restored));
-        }
-        // The gaps go first: a check that is made from here on must not be overtaken by the past.
-        if !gaps.is_empty() {
-            tracing::info!(
-                "{} monitors were not watched while the server was stopped: marked as unknown",
-                gaps.len()
-            );
-            // The writer has just been started: it takes this.
-            self.parts.recorder.send(Verdicts { records: Vec::new(), transitions: gaps }).ok();
-        }
-        for (definition, plugin, monitor, restored) in ready {
             self.put_in_force(definition, plugin, monitor, restored, StartMode::Spread);
         }
         Ok(count)
@@ -152,13 +122,7 @@ impl Catalog {
     fn last_hour(&self, id: MonitorId, plugin: &Plugin, now: Timestamp) -> Result<Vec<Beat>, StoreError> {
         let seconds = u64::try_from(BUCKET_SECONDS).unwrap_or(60) * BEATS as u64;
         let (from, to) = (now.minus(Duration::from_secs(seconds)), now);
-        let results = self.parts.store.results(&ResultQuery {
-            monitor: id,
-            from,
-            to,
-            failed: false,
-            limit: BEATS * 60,
-        })?;
+        let results = self.parts.store.results(&ResultQuery::of(id, (from, to), BEATS * 60))?;
         let plan = QueryPlan::of(id, plugin.headline, (from, to), BEATS, Aggregate::Avg);
         let series = self.parts.store.answer(&plan)?.series;
         let mut beats: Vec<_> = results
@@ -175,39 +139,4 @@ impl Catalog {
         }
         Ok(beats)
     }
-}
-
-/// The time in which a monitor should have been checked and was not, because nothing ran.
-fn gap(
-    definition: &MonitorDefinition,
-    plugin: &'static Plugin,
-    last: &LastState,
-    checks: &HashMap<String, Timestamp>,
-    alive: Option<Timestamp>,
-    now: Timestamp,
-) -> Option<Transition> {
-    if !definition.spec.enabled || matches!(last.status, Status::Paused | Status::Unknown) {
-        return None;
-    }
-    let schedule = definition.spec.schedules(plugin).into_iter().next()?;
-    let last_check = checks.get(ProbeSpec::AVAILABILITY).copied().or(alive).unwrap_or(last.since);
-    let missed = last_check.plus(schedule.interval);
-    // A short restart between two checks is no gap.
-    if missed.plus(schedule.timeout) >= now {
-        return None;
-    }
-    let seconds = now.since(missed).as_secs();
-    let failure = Failure::new(
-        &common::RESTART_GAP,
-        format!("the monitoring was stopped, and missed {seconds} s of checks"),
-    );
-    Some(Transition {
-        monitor: definition.id,
-        time: missed.max(last.since),
-        from: Some(last.status),
-        to: Status::Unknown,
-        down: false,
-        reason: Some(Reason::from_failure(&failure, ProbeSpec::AVAILABILITY)),
-        evidence: None,
-    })
 }

@@ -154,11 +154,11 @@ pub mod common {
         "Check skipped",
         "the check was due and did not run before the next one was: see the scheduler's metrics",
     );
-    /// The monitoring itself was not running.
-    pub static RESTART_GAP: ErrorClass = ErrorClass::own(
-        "restart_gap",
-        "Monitoring was not running",
-        "no check was made while the monitoring was stopped; the next one tells",
+    /// No one watched: the server was stopped, the process or the machine stood still, or the clock was set forward.
+    pub static UNWATCHED: ErrorClass = ErrorClass::own(
+        "unwatched",
+        "No one watched",
+        "no check was made meanwhile; the code says why: restart, frozen, suspended or clock_set",
     );
     /// The definition cannot be built (any more).
     pub static DEFINITION: ErrorClass = ErrorClass::own(
@@ -190,7 +190,7 @@ pub mod common {
         &EGRESS_DENIED,
         &OVERLOAD,
         &DROPPED_TICK,
-        &RESTART_GAP,
+        &UNWATCHED,
         &DEFINITION,
         &INTERNAL,
     ];

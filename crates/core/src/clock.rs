@@ -84,10 +84,33 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
     }
 }
 
+/// Stores a time as microseconds: its text has milliseconds only. For `#[serde(with = …)]`.
+pub(crate) mod micros {
+    use super::Timestamp;
+
+    pub(crate) fn serialize<S: serde::Serializer>(
+        time: &Timestamp,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(time.0)
+    }
+
+    pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Timestamp, D::Error> {
+        serde::Deserialize::deserialize(deserializer).map(Timestamp)
+    }
+}
+
 /// Where the wall-clock time comes from.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The time now.
     fn now(&self) -> Timestamp;
+
+    /// Time since the machine was started, with the time that it slept; `None` where that is not known.
+    fn since_boot(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// The machine's own clock.
@@ -97,6 +120,12 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp(jiff::Timestamp::now().as_microsecond())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn since_boot(&self) -> Option<Duration> {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::metric::MetricKind;
 use crate::monitor::BuildContext;
-use crate::plugin::{MetricKind, Plugin, ProbeSpec};
+use crate::plugin::{Plugin, ProbeSpec};
 
 /// Units that a metric's name may end in.
 pub const UNITS: [&str; 8] = ["seconds", "bytes", "ratio", "count", "total", "state", "days", "celsius"];

@@ -12,8 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::definition::MonitorId;
-use crate::plugin::MetricSpec;
+use crate::metric::MetricSpec;
+use crate::monitor_id::MonitorId;
 use crate::report::{Labels, Report};
 
 const HOUR: u64 = 3600;

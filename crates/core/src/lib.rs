@@ -6,12 +6,16 @@
 
 mod class;
 mod clock;
+mod condition;
 pub mod conformance;
 mod definition;
 mod duration;
+mod event;
 mod fields;
 mod growth;
+mod metric;
 mod monitor;
+mod monitor_id;
 mod plugin;
 mod record;
 mod registry;
@@ -24,25 +28,27 @@ mod threshold;
 
 pub use class::{ErrorClass, Fault, common};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp, days_in_zone, is_time_zone};
+pub use condition::{Condition, ConditionKey};
 pub use definition::{
-    Dependencies, ManagedBy, MonitorDefinition, MonitorId, MonitorSpec, ProbeOverride, ProbeSchedule,
-    ThresholdOverride, validate_dependencies, validate_spec,
+    Dependencies, ManagedBy, MonitorDefinition, MonitorSpec, ProbeOverride, ProbeSchedule, ThresholdOverride,
+    validate_dependencies, validate_spec,
 };
 pub use duration::{HumanDuration, ParseDurationError};
+pub use event::{ClearCause, Event, EventKind, Gap, MonitorState, StatusChange};
 pub use fields::{FieldError, FieldErrors, deserialize, deserialize_at, show_value};
 pub use growth::{GrowthTracker, Past, PastReadings, PastSeries};
+pub use metric::{MetricKind, MetricSpec};
 pub use monitor::{BuildContext, CheckContext, Monitor, Probe};
-pub use plugin::{
-    BuildMonitor, Direction, MetricKind, MetricSpec, MonitorSettings, Plugin, ProbeSpec, join_metrics,
-};
-pub use record::{CheckRecord, Reason, Transition};
+pub use monitor_id::MonitorId;
+pub use plugin::{BuildMonitor, MonitorSettings, Plugin, ProbeSpec, join_metrics};
+pub use record::{Batch, CheckRecord, Reason};
 pub use registry::{Registry, RegistryError};
 pub use report::{Absent, Failure, FoundMetric, Labels, MetricRef, Reading, ReadingValue, Report};
 pub use restart::RestartWatch;
 pub use secret::{MASK, Masker, Secret, SecretLookup, SecretSource, UnresolvedSecret};
 pub use settings::{SealError, SettingsSchema, is_secret_header};
 pub use status::Status;
-pub use threshold::{Severity, Threshold};
+pub use threshold::{Direction, Severity, Threshold};
 
 // A plugin registers itself with `wise_core::inventory::submit!`, so that it needs no dependency of its own for it.
 pub use async_trait::async_trait;

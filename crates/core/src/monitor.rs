@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::definition::MonitorId;
 use crate::growth::{Past, PastReadings};
+use crate::monitor_id::MonitorId;
 use crate::report::Report;
 use crate::secret::SecretLookup;
 
@@ -17,6 +17,12 @@ use crate::secret::SecretLookup;
 pub trait Monitor: Send + Sync + fmt::Debug {
     /// Makes the probe of that name. Called again after a probe has panicked or overstayed its deadline.
     fn probe(&self, name: &str) -> Option<Box<dyn Probe>>;
+
+    /// Whether the probe of that name has anything to do. One that has not, such as custom queries where none are
+    /// configured, is not scheduled.
+    fn has_work(&self, _probe: &str) -> bool {
+        true
+    }
 
     /// The host that checks go to, for the cap on checks in flight per host.
     fn host(&self) -> Option<&str> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::definition::MonitorId;
-use crate::report::{Failure, Reading};
+use crate::event::Event;
+use crate::monitor_id::MonitorId;
+use crate::report::{Failure, Labels, Reading};
 use crate::status::Status;
 
 /// One check, evaluated.
@@ -17,7 +18,7 @@ pub struct CheckRecord {
     pub monitor: MonitorId,
     /// Its probe, by name.
     pub probe: &'static str,
-    /// When the check started.
+    /// When the check started, or was due if it was never made.
     pub time: Timestamp,
     /// How long it took.
     pub duration: Duration,
@@ -39,8 +40,24 @@ pub struct CheckRecord {
     pub reason: Option<Reason>,
 }
 
-/// Why a monitor has the status it has.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// Checks and events on their way to the store.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Checks, in the order they ended.
+    pub records: Vec<CheckRecord>,
+    /// Events, in order.
+    pub events: Vec<Event>,
+}
+
+impl Batch {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.events.is_empty()
+    }
+}
+
+/// Why a monitor has the status it has, or one of its conditions.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Reason {
     /// The error class, or `threshold`.
     pub class: String,
@@ -52,46 +69,28 @@ pub struct Reason {
     pub probe: Option<String>,
     /// The metric, when a threshold is crossed.
     pub metric: Option<String>,
+    /// The part of the target, when a threshold is crossed by one.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// Its value.
     pub value: Option<f64>,
+    /// The bound that it is over.
+    #[serde(default)]
+    pub bound: Option<f64>,
 }
 
 impl Reason {
+    /// A reason without more than a class and a sentence.
+    pub fn new(class: &str, message: impl Into<String>) -> Self {
+        Self { class: class.to_owned(), message: message.into(), ..Self::default() }
+    }
+
     /// A reason from a failed check.
     pub fn from_failure(failure: &Failure, probe: &str) -> Self {
         Self {
-            class: failure.class.name.to_owned(),
             code: failure.code.as_deref().map(str::to_owned),
-            message: failure.message.clone(),
             probe: Some(probe.to_owned()),
-            metric: None,
-            value: None,
+            ..Self::new(failure.class.name, failure.message.clone())
         }
-    }
-}
-
-/// A change of status, which is stored before anybody is told.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Transition {
-    /// The monitor.
-    pub monitor: MonitorId,
-    /// When the change happened.
-    pub time: Timestamp,
-    /// The status before: unknown at a monitor's first check, `None` when there was none at all.
-    pub from: Option<Status>,
-    /// The status after.
-    pub to: Status,
-    /// Whether the monitor counts as down after it.
-    pub down: bool,
-    /// Why.
-    pub reason: Option<Reason>,
-    /// The evidence of the check that decided.
-    pub evidence: Option<Arc<Value>>,
-}
-
-impl Transition {
-    /// Whether both tell of the same change: what they say of why may have been written by another version.
-    pub fn is_change(&self, other: &Self) -> bool {
-        (self.monitor, self.time, self.to) == (other.monitor, other.time, other.to)
     }
 }

@@ -1,6 +1,14 @@
 //! Thresholds with hysteresis.
 
-use crate::plugin::Direction;
+/// Which side of a threshold is bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// High values are bad, as with latency.
+    Above,
+    /// Low values are bad, as with days to expiry.
+    Below,
+}
 
 /// How far over a threshold a reading is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -12,6 +20,17 @@ pub enum Severity {
     Warning,
     /// Over the critical value.
     Critical,
+}
+
+impl Severity {
+    /// The name in lower case, as in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
 }
 
 /// The bounds of one metric.

@@ -1,43 +1,28 @@
 //! When checks run, and what their outcomes mean.
 //!
 //! [`Orchestrator`] spreads the monitors over shards. A shard is a thread with a runtime of its own that owns its
-//! monitors outright: their schedule, their probes and their status engines, so that a check needs no lock from the
-//! tick to the verdict. Verdicts leave in batches through the [`Sink`].
+//! monitors outright: their schedule, their probes, their conditions and status, so that a check needs no lock from the
+//! tick to the verdict. Checks and events leave in batches through the [`Sink`].
 
-mod engine;
+mod conditions;
 mod hosts;
 mod run;
 mod schedule;
 mod shard;
 mod stats;
+mod status;
 mod task;
 mod uplink;
 
-pub use engine::{Evaluation, StatusEngine};
 pub use run::{CheckOutcome, Orchestrator, OrchestratorConfig, StartMode};
 pub use run::{MonitorRun, Restored};
 pub use stats::{DELAY_BUCKETS, SchedulerStats, StatsSnapshot};
+pub use status::{Evaluation, Override, StatusEngine};
 pub use uplink::{Uplink, UplinkCheck};
 
-use wise_core::{CheckRecord, Transition};
+use wise_core::Batch;
 
-/// Verdicts on their way to the store.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// Checks, in the order they ended.
-    pub records: Vec<CheckRecord>,
-    /// Changes of status, in order.
-    pub transitions: Vec<Transition>,
-}
-
-impl Batch {
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.transitions.is_empty()
-    }
-}
-
-/// Where verdicts go.
+/// Where checks and events go.
 pub trait Sink: Send + Sync {
     /// Takes a batch without waiting.
     ///

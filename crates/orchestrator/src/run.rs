@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use wise_core::{
-    CheckRecord, Clock, FieldErrors, Monitor, MonitorDefinition, MonitorId, Plugin, ProbeSpec, Reason,
-    Status, Timestamp,
+    CheckRecord, Clock, FieldErrors, Monitor, MonitorDefinition, MonitorId, MonitorState, Plugin, ProbeSpec,
+    Reason, Timestamp,
 };
 
 use crate::Sink;
@@ -53,14 +53,11 @@ pub struct MonitorRun {
 /// What an earlier run knew of a monitor.
 #[derive(Clone, Debug)]
 pub struct Restored {
-    /// Its status, from the last transition.
-    pub status: Status,
-    /// Since when.
-    pub since: Timestamp,
-    /// Why.
-    pub reason: Option<Reason>,
-    /// Whether it was down when it was last known, whatever came after.
-    pub was_down: bool,
+    /// Its status and conditions.
+    pub state: MonitorState,
+    /// When it was last watched: its last availability check, or when the server was last known to run. `None` when
+    /// nothing was to be watched.
+    pub last_watched: Option<Timestamp>,
     /// When each probe last ran.
     pub last_checks: HashMap<String, Timestamp>,
 }
@@ -178,6 +175,13 @@ impl Orchestrator {
     /// Stops watching a monitor.
     pub fn remove(&self, id: MonitorId) {
         self.tell(id, Command::Remove(id));
+    }
+
+    /// Puts a monitor into maintenance, for a reason, or takes it out. Checks go on, and its conditions with them; the
+    /// status shows them again when the maintenance is over. Windows are the caller's to keep: a monitor that was in
+    /// maintenance when the server stopped is so after a restart until this is called.
+    pub fn set_maintenance(&self, id: MonitorId, reason: Option<Reason>) {
+        self.tell(id, Command::Maintenance(id, reason));
     }
 
     /// Makes an availability check of a monitor now, beside its schedule. `None` when it is not watched.

@@ -26,6 +26,11 @@ pub(crate) fn first_delay(
             return due.since(now);
         }
     }
+    spread(id, interval)
+}
+
+/// A monitor's own place within the interval, or within the first minute of a longer one.
+pub(crate) fn spread(id: MonitorId, interval: Duration) -> Duration {
     let window = u64::try_from(interval.min(SPREAD).as_micros()).unwrap_or(u64::MAX).max(1);
     Duration::from_micros(id.spread() % window)
 }

@@ -1,11 +1,13 @@
 //! A shard: one thread that owns its monitors, from the tick to the verdict.
 //!
-//! Here is its loop and what it is told; `start` makes checks of ticks, `end` verdicts of checks, `outbox` hands them
-//! over.
+//! Here is its loop and what it is told; `define` takes in definitions, `start` makes checks of ticks, `end` records and
+//! events of checks, `unwatched` finds the time in which nothing ran, `outbox` hands over.
 
+mod define;
 mod end;
 mod outbox;
 mod start;
+mod unwatched;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -18,19 +20,18 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use wise_core::{
-    Clock, Failure, Monitor, MonitorDefinition, MonitorId, Plugin, Probe, ProbeSchedule, Reason, Status,
-    Timestamp, Transition, common,
+    Batch, Clock, Monitor, MonitorDefinition, MonitorId, Plugin, Probe, ProbeSchedule, Reason, Timestamp,
 };
 
 use self::outbox::FLUSH;
-use crate::engine::StatusEngine;
+use self::unwatched::Moment;
+use crate::Sink;
 use crate::hosts::{HostGate, HostPermit, Hosts};
-use crate::run::{CheckOutcome, MonitorRun, Pulse, StartMode};
-use crate::schedule::first_delay;
+use crate::run::{CheckOutcome, MonitorRun, Pulse};
 use crate::stats::SchedulerStats;
+use crate::status::StatusEngine;
 use crate::task::Ended;
 use crate::uplink::Uplink;
-use crate::{Batch, Sink};
 
 /// The loop turns at least this often, so that the watchdog sees a pulse and waiting checks are tried again.
 const PULSE: Duration = Duration::from_millis(100);
@@ -41,6 +42,7 @@ const COALESCE: Duration = Duration::from_millis(2);
 pub(crate) enum Command {
     Upsert(Box<MonitorRun>, Option<Arc<HostGate>>),
     Remove(MonitorId),
+    Maintenance(MonitorId, Option<Reason>),
     CheckNow(MonitorId, oneshot::Sender<CheckOutcome>),
     TryOut {
         id: MonitorId,
@@ -59,6 +61,8 @@ struct Entry {
     gate: Option<Arc<HostGate>>,
     engine: StatusEngine,
     slots: Vec<Slot>,
+    /// The end of the last gap.
+    gap_until: Option<Timestamp>,
     /// Tells checks of this entry from those of one it replaced.
     generation: u64,
 }
@@ -106,6 +110,7 @@ struct Done {
     started: Timestamp,
     timeout: Duration,
     lag_before: Duration,
+    lapses_before: u64,
     kind: Kind,
     _permit: Option<HostPermit>,
 }
@@ -137,6 +142,10 @@ pub(crate) struct Shard {
     next_generation: u64,
     /// How much later than planned the loop has turned, summed up.
     lag: Duration,
+    /// The clocks at the last turn of the loop.
+    last_turn: Moment,
+    /// How often it stood still.
+    lapses: u64,
 }
 
 impl Shard {
@@ -154,6 +163,8 @@ impl Shard {
         Self {
             cap,
             epoch,
+            last_turn: Moment::now(&*clock),
+            lapses: 0,
             clock,
             sink,
             uplink,
@@ -175,7 +186,7 @@ impl Shard {
     pub(crate) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Command>) {
         let mut timer = pin!(sleep_until(Instant::now()));
         loop {
-            let now = Instant::now();
+            let now = self.look_at_clocks();
             let beat = u64::try_from((now - self.epoch).as_micros()).unwrap_or(u64::MAX);
             self.pulse.beat.store(beat, Ordering::Relaxed);
             self.start_waiting(now);
@@ -221,6 +232,7 @@ impl Shard {
             Command::Remove(id) => {
                 self.entries.remove(&id);
             }
+            Command::Maintenance(id, reason) => self.set_maintenance(id, reason),
             Command::CheckNow(id, reply) => self.check_now(id, reply),
             Command::TryOut { id, probe, schedule, reply } => {
                 self.spawn(
@@ -236,80 +248,6 @@ impl Shard {
             }
             Command::Shutdown(_) => {}
         }
-    }
-
-    fn upsert(&mut self, run: MonitorRun, gate: Option<Arc<HostGate>>) {
-        let MonitorRun { definition, plugin, monitor, restored, start } = run;
-        let (id, now, time) = (definition.id, Instant::now(), self.clock.now());
-        self.next_generation += 1;
-        let generation = self.next_generation;
-        let mut engine = StatusEngine::new(&definition.spec, plugin, time);
-        let old = self.entries.remove(&id);
-        let is_known = old.is_some() || restored.is_some();
-        if let Some(old) = old {
-            engine.succeed(old.engine);
-        } else if let Some(restored) = &restored {
-            engine.restore(restored.status, restored.since, restored.reason.clone(), restored.was_down);
-        }
-        let wanted = match (&monitor, definition.spec.enabled) {
-            (_, false) => Some((Status::Paused, None)),
-            (Err(errors), true) => {
-                let failure = Failure::new(&common::DEFINITION, errors.to_string());
-                Some((Status::Unknown, Some(Reason::from_failure(&failure, ""))))
-            }
-            // What was paused or broken and is not any more is unknown until its first check.
-            (Ok(_), true) if matches!(engine.status(), Status::Paused) => Some((Status::Unknown, None)),
-            (Ok(_), true) => None,
-        };
-        if let Some((status, reason)) = wanted {
-            let before = engine.force(status, reason.clone(), time);
-            if before.is_some() || !is_known {
-                let from = before.filter(|_| is_known);
-                self.push_transition(Transition {
-                    monitor: id,
-                    time,
-                    from,
-                    to: status,
-                    down: false,
-                    reason,
-                    evidence: None,
-                });
-            }
-        }
-        let runs = definition.spec.enabled && monitor.is_ok();
-        let slots = definition
-            .spec
-            .schedules(plugin)
-            .into_iter()
-            .map(|schedule| {
-                let delay = match start {
-                    StartMode::Now => Duration::ZERO,
-                    StartMode::Spread => {
-                        let last =
-                            restored.as_ref().and_then(|r| r.last_checks.get(schedule.probe.name)).copied();
-                        first_delay(id, schedule.interval, last, time)
-                    }
-                };
-                let state = if runs && schedule.enabled { SlotState::Scheduled } else { SlotState::Off };
-                let due = now + delay;
-                Slot {
-                    schedule,
-                    probe: None,
-                    due,
-                    regular: due,
-                    state,
-                    final_failures: 0,
-                    last_failure: None,
-                }
-            })
-            .collect::<Vec<_>>();
-        for (index, slot) in slots.iter().enumerate() {
-            if slot.state == SlotState::Scheduled {
-                self.ticks.push(Reverse(Tick { due: slot.due, id, slot: index, generation }));
-            }
-        }
-        let monitor = monitor.ok();
-        self.entries.insert(id, Entry { definition, plugin, monitor, gate, engine, slots, generation });
     }
 
     /// Lets running checks end, then hands over what there is.

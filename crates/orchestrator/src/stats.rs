@@ -23,6 +23,8 @@ pub struct SchedulerStats {
     pub(crate) in_flight: AtomicI64,
     pub(crate) waiting: AtomicI64,
     pub(crate) discarded: AtomicU64,
+    gaps: AtomicU64,
+    pub(crate) duplicates: AtomicU64,
     delays: [AtomicU64; DELAY_BUCKETS.len() + 1],
     delay_sum_micros: AtomicU64,
 }
@@ -50,6 +52,10 @@ pub struct StatsSnapshot {
     pub waiting: i64,
     /// Results thrown away because the store did not take them.
     pub discarded: u64,
+    /// Gaps: times in which a monitor was not watched though it should have been.
+    pub gaps: u64,
+    /// Readings dropped because their check had another of the same series.
+    pub duplicates: u64,
     /// Start delays by bucket, not cumulated; the last is over every bound.
     pub delays: Vec<u64>,
     /// Sum of the start delays in seconds.
@@ -68,6 +74,10 @@ impl SchedulerStats {
         }
     }
 
+    pub(crate) fn add_gaps(&self, count: u64) {
+        self.gaps.fetch_add(count, Ordering::Relaxed);
+    }
+
     /// The counters now.
     pub fn snapshot(&self) -> StatsSnapshot {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -82,6 +92,8 @@ impl SchedulerStats {
             in_flight: self.in_flight.load(Ordering::Relaxed),
             waiting: self.waiting.load(Ordering::Relaxed),
             discarded: get(&self.discarded),
+            gaps: get(&self.gaps),
+            duplicates: get(&self.duplicates),
             delays: self.delays.iter().map(get).collect(),
             delay_sum_seconds: get(&self.delay_sum_micros) as f64 / 1e6,
         }

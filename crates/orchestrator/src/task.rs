@@ -92,3 +92,13 @@ pub(crate) fn blame_stall(report: &mut Report, lag: Duration, timeout: Duration)
         *failure = Failure::new(&common::OVERLOAD, text).code("stall");
     }
 }
+
+/// A check that went on while the process stood still, or the machine slept, says nothing about the target: its
+/// connections were cut by us.
+pub(crate) fn blame_lapse(report: &mut Report) {
+    let Some(failure) = report.failure.as_mut().filter(|failure| failure.class.fault == Fault::Target) else {
+        return;
+    };
+    let text = format!("the monitoring was not running during the check: {}", failure.message);
+    *failure = Failure::new(&common::OVERLOAD, text).code("stall");
+}

@@ -4,19 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Context;
-use wise_api::{HostRules, Info, Live, Services};
+use wise_api::{HostRules, Info, Live, LiveEvents, Services};
 use wise_catalog::{Catalog, Parts};
-use wise_core::{BuildContext, Clock, Registry, SystemClock};
+use wise_core::{Batch, BuildContext, Clock, Registry, SystemClock};
 use wise_net::{AllowAll, Net};
-use wise_orchestrator::{Batch, Orchestrator, OrchestratorConfig, Sink, Uplink};
-use wise_storage::{KeySource, MongoStore, Overview, Recorder, RemoteState, Sealer, Verdicts};
+use wise_orchestrator::{Orchestrator, OrchestratorConfig, Sink, Uplink};
+use wise_overview::Overview;
+use wise_storage::{Consumers, KeySource, MongoStore, Observer, Recorder, RemoteState, Sealer, Stored};
 use wise_telemetry::{CheckResult, HealthChecks, HealthStatus, HttpMetrics, Metrics};
 
 use crate::environment::Environment;
+use crate::event_log::EventLog;
 use crate::past::FromStore;
 use crate::settings::Settings;
 use crate::store::{self, Opened, worker};
-use crate::transition_log::TransitionLog;
 use crate::uplink::Addresses;
 
 /// Everything that runs.
@@ -27,7 +28,7 @@ pub(crate) struct Running {
     /// The store, where it is in MongoDB.
     pub(crate) mongo: Option<Arc<MongoStore>>,
     pub(crate) uplink: Option<Arc<Uplink>>,
-    pub(crate) transition_log: Arc<TransitionLog>,
+    pub(crate) consumers: Arc<Consumers>,
     /// Set once the server stops.
     pub(crate) stopping: Arc<AtomicBool>,
     /// How many mistakes there are in monitor files.
@@ -54,13 +55,30 @@ pub(crate) fn sealer(settings: &Settings, environment: &Environment) -> anyhow::
     Sealer::open(&source).context("the key that seals secrets cannot be used")
 }
 
+/// What leaves the orchestrator goes to the recorder.
 struct ToRecorder(Arc<Recorder>);
 
 impl Sink for ToRecorder {
     fn send(&self, batch: Batch) -> Result<(), Batch> {
-        self.0
-            .send(Verdicts { records: batch.records, transitions: batch.transitions })
-            .map_err(|back| Batch { records: back.records, transitions: back.transitions })
+        self.0.send(batch)
+    }
+}
+
+/// What goes through the recorder is shown at once, and consumers are told once it is stored.
+struct Followed {
+    overview: Arc<Overview>,
+    consumers: Arc<Consumers>,
+}
+
+impl Observer for Followed {
+    fn received(&self, batch: &Batch) {
+        self.overview.apply(&batch.records, &batch.events);
+    }
+
+    fn stored(&self, stored: &Stored) {
+        if let Some(last) = stored.events.last() {
+            self.consumers.notify(last.sequence);
+        }
     }
 }
 
@@ -85,17 +103,11 @@ pub(crate) fn compose(
     let net = Arc::new(Net::new(Arc::new(AllowAll)));
     let overview = Arc::new(Overview::new(clock.clone()));
     let live = Arc::new(Live::new(overview.clone(), &*clock, settings.display.time_zone.clone()));
-    let transition_log = Arc::new(TransitionLog::new(store.clone(), overview.clone())?);
-    let recorder = {
-        let (live, log) = (live.clone(), transition_log.clone());
-        let listener = Box::new(move |published: &wise_storage::Published| {
-            live.published(published);
-            if !published.transitions.is_empty() {
-                log.catch_up();
-            }
-        });
-        Arc::new(Recorder::start(store.clone(), clock.clone(), overview.clone(), listener)?)
-    };
+    let consumers = Arc::new(Consumers::new(store.clone()));
+    consumers.start(Box::new(EventLog::new(overview.clone())))?;
+    consumers.start(Box::new(LiveEvents(live.clone())))?;
+    let observer = Followed { overview: overview.clone(), consumers: consumers.clone() };
+    let recorder = Arc::new(Recorder::start(store.clone(), clock.clone(), Box::new(observer))?);
     let uplink =
         Addresses::new(&settings.egress, net.clone()).map(|addresses| Uplink::new(Arc::new(addresses)));
     let threads = match settings.checks.threads {
@@ -133,7 +145,15 @@ pub(crate) fn compose(
     let metrics = Metrics::new(|metrics| {
         http_metrics = Some(HttpMetrics::register(metrics));
         let (stats, state) = (orchestrator.stats().clone(), recorder.state().clone());
-        wise_api::register_metrics(metrics, registry, overview.clone(), stats, state, remote);
+        wise_api::register_metrics(
+            metrics,
+            registry,
+            overview.clone(),
+            stats,
+            state,
+            remote,
+            consumers.clone(),
+        );
     });
     let http_metrics = http_metrics.context("the HTTP metrics were not registered")?;
     let services = Services {
@@ -157,7 +177,7 @@ pub(crate) fn compose(
             names: settings.server.host_names.iter().map(|name| name.to_lowercase()).collect(),
         },
     };
-    Ok(Running { services, orchestrator, recorder, mongo, uplink, transition_log, stopping, file_problems })
+    Ok(Running { services, orchestrator, recorder, mongo, uplink, consumers, stopping, file_problems })
 }
 
 fn watch_remote(health: &mut HealthChecks, remote: Arc<RemoteState>) {

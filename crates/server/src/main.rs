@@ -12,11 +12,11 @@ mod cli;
 mod commands;
 mod compose;
 mod environment;
+mod event_log;
 mod logging;
 mod past;
 mod settings;
 mod store;
-mod transition_log;
 mod uplink;
 
 // Without this line the linker leaves every monitor out, and no one would say so.

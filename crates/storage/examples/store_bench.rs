@@ -330,8 +330,7 @@ fn main() {
     let (p50, p99) = timed(20, |_| assert_eq!(store.answer(&plan).unwrap().series.len(), monitors));
     println!("  p95 over 7 days by monitor, {monitors} monitors: {p50:.1}, {p99:.1}");
     let (p50, p99) = timed(100, |index| {
-        let query =
-            ResultQuery { monitor: all[index % all.len()].id, from: week, to, failed: false, limit: 100 };
+        let query = ResultQuery::of(all[index % all.len()].id, (week, to), 100);
         assert_eq!(store.results(&query).unwrap().len(), 100);
     });
     println!("  the last 100 results: {p50:.2}, {p99:.2}");

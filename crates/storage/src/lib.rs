@@ -1,16 +1,14 @@
-//! The store: what is kept, and what is known live.
+//! The store: what is kept.
 //!
-//! Ports by concern are in [`ports`]; [`SqliteStore`] implements them in a folder, [`MongoStore`] in
-//! MongoDB. The [`Recorder`] is the one writer
-//! of verdicts: it groups them, stores them, and only then tells the [`Overview`] and anyone who listens. Secrets are
-//! sealed by [`Sealer`] before they get here.
+//! Ports by concern are in [`ports`]; [`SqliteStore`] implements them in a folder, [`MongoStore`] in MongoDB. The
+//! [`Recorder`] is the one writer of checks and events: it groups them and stores them. [`Consumers`] follow the main
+//! record from where they stood. Secrets are sealed by [`Sealer`] before they get here.
 
 mod columns;
+mod consumers;
 mod error;
-mod incidents;
 mod migrate;
 mod mongodb;
-mod overview;
 pub mod ports;
 mod query;
 mod recorder;
@@ -18,27 +16,21 @@ mod retention;
 pub mod rollup;
 mod seal;
 mod sqlite;
-mod uptime;
 
+pub use consumers::{Begin, Consumer, ConsumerState, Consumers, Follows, StartError};
 pub use error::StoreError;
-pub use incidents::{Incident, incidents};
 pub use migrate::Moved;
 pub use mongodb::{MongoOptions, MongoStore, RemoteState, Timing};
-pub use overview::{
-    About, BEATS, BUCKET_SECONDS, Counts, Group, LastReadings, Overview, OverviewDelta, OverviewItem,
-    OverviewSnapshot, Summary,
-};
 pub use query::{
     Aggregate, Answer, AnswerSeries, Grouping, Matcher, Piece, QueryPlan, Resolution, ResultQuery,
     SeriesPieces, StoredResult, answer,
 };
-pub use recorder::{Listener, Published, Recorder, RecorderState, StoredTransition, Verdicts};
+pub use recorder::{Observer, Recorder, RecorderState, Stored, StoredEvent};
 pub use retention::Retention;
 pub use seal::{KeySource, Sealer};
 pub use sqlite::{
     Copied, Progress, SqliteOptions, SqliteStore, backup, check_store, read_definitions, restore,
 };
-pub use uptime::{Maintenance, Uptime, UptimeState, uptime};
 
 /// A store that everything can be moved from, or to.
 #[derive(Debug)]

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use wise_core::{MonitorDefinition, MonitorId, Timestamp, Transition};
+use wise_core::{Event, MonitorDefinition, MonitorId, Timestamp};
 
 use crate::columns::{ProbeColumns, SeriesName};
 use crate::error::StoreError;
-use crate::ports::Store;
+use crate::ports::{Commit, Store};
 use crate::rollup::{DayRollup, Tier};
 
 /// What the target notes of a migration.
@@ -22,7 +22,7 @@ const SOURCE: &str = "migration_source";
 const IDENTITY: &str = "identity";
 /// Monitors whose rollups are moved together: some megabytes each.
 const BATCH: usize = 40;
-/// Transitions that are moved together.
+/// Events that are moved together.
 const PAGE: usize = 500;
 /// A day is over, for anyone who moves it, after this.
 const GRACE: Duration = Duration::from_secs(600);
@@ -45,7 +45,7 @@ pub(crate) trait Movable: Store {
     /// Settings of the store's own that go with it.
     fn small_things(&self) -> Result<Vec<(String, String)>, StoreError>;
 
-    /// How far readers of transitions are.
+    /// How far consumers of events are.
     fn cursors(&self) -> Result<Vec<(String, u64)>, StoreError>;
 
     /// The days that there are samples of, the oldest first.
@@ -62,11 +62,15 @@ pub(crate) trait Movable: Store {
         without: &BTreeSet<i64>,
     ) -> Result<RolledDays, StoreError>;
 
-    /// Adds definitions, in the place of those with the same ids.
-    fn put_monitors(&self, all: &[MonitorDefinition]) -> Result<(), StoreError>;
+    /// Adds definitions, in the place of those with the same ids; `removed` those that can still be brought back.
+    fn put_monitors(
+        &self,
+        all: &[MonitorDefinition],
+        removed: &[(MonitorDefinition, Timestamp)],
+    ) -> Result<(), StoreError>;
 
-    /// Adds transitions under their numbers, which follow those that are there.
-    fn put_transitions(&self, all: &[(u64, Transition)]) -> Result<(), StoreError>;
+    /// Adds events under their numbers, which follow those that are there.
+    fn put_events(&self, all: &[(u64, Event)]) -> Result<(), StoreError>;
 
     /// Adds the checks of a day, a monitor at a time.
     fn put_day(&self, day: i64, is_over: bool, next: Monitors<'_>) -> Result<(), StoreError>;
@@ -86,8 +90,8 @@ pub(crate) type Monitors<'a> = &'a mut dyn FnMut() -> Result<Option<Vec<ProbeCol
 pub struct Moved {
     /// Definitions.
     pub monitors: usize,
-    /// Changes of status.
-    pub transitions: usize,
+    /// Events of the main record.
+    pub events: usize,
     /// Checks.
     pub checks: usize,
     /// Days of samples.
@@ -126,16 +130,17 @@ pub(crate) fn migrate(
     let monitors = from.monitors()?;
     moved.monitors = monitors.len();
     let text = format!("{} monitors", monitors.len());
-    steps.run(tell, "monitors", &text, || to.put_monitors(&monitors))?;
+    let removed = from.removed_monitors()?;
+    steps.run(tell, "monitors", &text, || to.put_monitors(&monitors, &removed))?;
 
     let mut last = 0;
     loop {
-        let page = from.transitions_after(last, PAGE)?;
+        let page = from.events_after(last, PAGE)?;
         let Some((number, _)) = page.last() else { break };
         last = *number;
-        moved.transitions += page.len();
-        let text = format!("changes of status up to number {last}");
-        steps.run(tell, &format!("transitions {last}"), &text, || to.put_transitions(&page))?;
+        moved.events += page.len();
+        let text = format!("events up to number {last}");
+        steps.run(tell, &format!("events {last}"), &text, || to.put_events(&page))?;
     }
     steps.run(tell, "small", "small things", || {
         for (key, value) in from.small_things()?.into_iter().filter(|(key, _)| !is_of_migration(key)) {
@@ -143,7 +148,7 @@ pub(crate) fn migrate(
         }
         for (consumer, sequence) in from.cursors()? {
             // Behind the last one there is nothing to have been read.
-            to.advance_cursor(&consumer, sequence.min(last))?;
+            to.commit(Commit { events: &[], cursor: Some((&consumer, sequence.min(last))) })?;
         }
         Ok(())
     })?;

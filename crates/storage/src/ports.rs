@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use wise_core::{CheckRecord, MonitorDefinition, MonitorId, Reason, Status, Timestamp, Transition};
+use wise_core::{
+    CheckRecord, Event, EventKind, MonitorDefinition, MonitorId, MonitorState, Status, Timestamp,
+};
 
 use crate::error::StoreError;
 use crate::query::{Answer, QueryPlan, ResultQuery, SeriesPieces, StoredResult};
@@ -27,11 +29,31 @@ pub trait DefinitionStore: Send + Sync {
     /// It has another version, is gone, its new name is taken, or the store cannot be written.
     fn update_monitor(&self, definition: &MonitorDefinition, expected: u64) -> Result<(), StoreError>;
 
-    /// Removes a monitor and its transitions. Durable when it returns.
+    /// Takes a monitor out of force, and commits the event that says so with it. Its name is free; its definition and
+    /// history are kept, hidden, until it is purged. Durable when it returns.
     ///
     /// # Errors
     /// It is gone, or the store cannot be written.
-    fn delete_monitor(&self, id: MonitorId) -> Result<(), StoreError>;
+    fn remove_monitor(&self, removal: &Event) -> Result<u64, StoreError>;
+
+    /// Puts a monitor that was removed into force again, and commits the event that says so with it. Durable when it
+    /// returns.
+    ///
+    /// # Errors
+    /// Its name is taken, or the store cannot be written.
+    fn restore_monitor(&self, definition: &MonitorDefinition, event: &Event) -> Result<u64, StoreError>;
+
+    /// Monitors that were removed and not purged, and when they were removed.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn removed_monitors(&self) -> Result<Vec<(MonitorDefinition, Timestamp)>, StoreError>;
+
+    /// Forgets a monitor that was removed, with its events, for good.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    fn purge_monitor(&self, id: MonitorId) -> Result<(), StoreError>;
 
     /// A small setting of the store's own, such as whether the first start has been made.
     ///
@@ -46,72 +68,117 @@ pub trait DefinitionStore: Send + Sync {
     fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError>;
 }
 
-/// Changes of status by monitor, oldest first: when, to what, and whether it was down.
-pub type StateChanges = HashMap<MonitorId, Vec<(Timestamp, Status, bool)>>;
+/// What decides uptime, by monitor, in the order of its events.
+pub type Timeline = HashMap<MonitorId, Vec<TimelineChange>>;
 
-/// What an earlier run left of a monitor.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LastState {
-    /// The status after the last transition.
-    pub status: Status,
-    /// When that was.
-    pub since: Timestamp,
-    /// Why.
-    pub reason: Option<Reason>,
-    /// Whether it was down when it was last known.
-    pub was_down: bool,
+/// An event that bears on uptime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimelineChange {
+    /// The status changed.
+    Status {
+        /// When that was decided.
+        time: Timestamp,
+        /// From when it holds; earlier than `time` for a monitor that is down.
+        since: Timestamp,
+        /// The status after.
+        status: Status,
+        /// Whether the monitor counts as down.
+        down: bool,
+    },
+    /// No one watched.
+    Gap {
+        /// From when.
+        from: Timestamp,
+        /// Until when.
+        until: Timestamp,
+    },
+}
+
+impl TimelineChange {
+    /// What an event says of uptime, if it says something.
+    pub fn of(time: Timestamp, kind: &EventKind) -> Option<Self> {
+        match kind {
+            EventKind::Status(change) => {
+                Some(Self::Status { time, since: change.since, status: change.to, down: change.down })
+            }
+            EventKind::Gap(gap) => Some(Self::Gap { from: gap.from, until: gap.until }),
+            _ => None,
+        }
+    }
+}
+
+/// What belongs together, and is stored together or not at all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Commit<'c> {
+    /// Events, in order. They are numbered.
+    pub events: &'c [Event],
+    /// How far a consumer has come with this: its name, and the number of the last event it has taken in.
+    pub cursor: Option<(&'c str, u64)>,
+}
+
+impl<'c> Commit<'c> {
+    /// A commit of events alone.
+    pub fn of(events: &'c [Event]) -> Self {
+        Self { events, cursor: None }
+    }
 }
 
 /// The main record: what must never be lost, in one numbered sequence.
 pub trait MainRecord: Send + Sync {
-    /// Stores transitions, and what follows from them, in one transaction; answers their numbers. Durable when it
-    /// returns.
+    /// Stores what belongs together in one transaction; answers the numbers of its events. Durable when it returns.
     ///
     /// # Errors
     /// Nothing was stored.
-    fn commit(&self, transitions: &[Transition]) -> Result<Vec<u64>, StoreError>;
+    fn commit(&self, commit: Commit<'_>) -> Result<Vec<u64>, StoreError>;
 
-    /// Transitions with a number above `after`, oldest first.
+    /// Events with a number above `after`, oldest first.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn transitions_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, Transition)>, StoreError>;
+    fn events_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError>;
 
-    /// Transitions of a monitor with a number below `before`, newest first.
+    /// Events that a consumer has not seen, oldest first: those above its cursor, without those that it saw under another
+    /// number before this process took over from another.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn transitions_of(
+    fn unseen_events(&self, consumer: &str, limit: usize) -> Result<Vec<(u64, Event)>, StoreError>;
+
+    /// Events of a monitor with a number below `before`, newest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn events_of(
         &self,
         monitor: MonitorId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Vec<(u64, Transition)>, StoreError>;
+    ) -> Result<Vec<(u64, Event)>, StoreError>;
 
-    /// What decides uptime in a range: the last transition before it, and those in it; oldest first. Without a
-    /// monitor, of all.
+    /// What decides uptime in a range that begins at `from`: the last change of status before it, and what bears on it
+    /// since. Without a monitor, of all.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn states(&self, monitor: Option<MonitorId>, from: Timestamp) -> Result<StateChanges, StoreError>;
+    fn timeline(&self, monitor: Option<MonitorId>, from: Timestamp) -> Result<Timeline, StoreError>;
 
-    /// The last known state of every monitor.
+    /// What the events of every monitor add up to.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn last_states(&self) -> Result<HashMap<MonitorId, LastState>, StoreError>;
+    fn states(&self) -> Result<HashMap<MonitorId, MonitorState>, StoreError>;
+
+    /// The number of the last event.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn last_event(&self) -> Result<u64, StoreError>;
 
     /// How far a consumer has come.
     ///
     /// # Errors
     /// The store cannot be read.
     fn cursor(&self, consumer: &str) -> Result<u64, StoreError>;
-
-    /// Notes how far a consumer has come. Never goes back.
-    ///
-    /// # Errors
-    /// The store cannot be written.
-    fn advance_cursor(&self, consumer: &str, sequence: u64) -> Result<(), StoreError>;
 }
 
 /// Results and samples.

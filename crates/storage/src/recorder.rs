@@ -1,4 +1,4 @@
-//! The one writer of verdicts: groups them, stores them, and only then tells anybody.
+//! The one writer of checks and events: groups them, stores them, and only then tells anyone.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,11 +7,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use wise_core::{CheckRecord, Clock, Transition};
+use wise_core::{Batch, CheckRecord, Clock, Event};
 
 use crate::error::StoreError;
-use crate::overview::Overview;
-use crate::ports::Store;
+use crate::ports::{Commit, Store};
 
 /// How long results are gathered before they are written together: with the 100 ms that they wait in the
 /// orchestrator, results are on the disk a quarter of a second after the check.
@@ -22,38 +21,39 @@ const IDLE: Duration = Duration::from_secs(1);
 const ENOUGH: usize = 4000;
 /// Batches that may wait for the writer.
 const QUEUE: usize = 1024;
-/// Results kept while the store cannot be written. The oldest are given up first; transitions never.
+/// Results kept while the store cannot be written. The oldest are given up first; events never.
 const MAX_PENDING: usize = 100_000;
 /// Pause before a store that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often the store is told that we are alive, so that a restart knows how long we were not.
 const ALIVE: Duration = Duration::from_secs(30);
 
-/// Verdicts that are to be stored.
-#[derive(Debug, Default)]
-pub struct Verdicts {
-    /// Checks, in the order they ended.
-    pub records: Vec<CheckRecord>,
-    /// Changes of status, in order.
-    pub transitions: Vec<Transition>,
-}
-
-/// A transition with its number.
+/// An event with its number.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StoredTransition {
+pub struct StoredEvent {
     /// Its number in the main record.
     pub sequence: u64,
-    /// The transition.
-    pub transition: Transition,
+    /// The event.
+    pub event: Event,
 }
 
 /// What was stored.
 #[derive(Debug, Default)]
-pub struct Published {
+pub struct Stored {
     /// Checks.
     pub records: Vec<CheckRecord>,
-    /// Transitions.
-    pub transitions: Vec<StoredTransition>,
+    /// Events.
+    pub events: Vec<StoredEvent>,
+}
+
+/// Told of what goes through the recorder, on its thread: short work, and nothing that waits.
+pub trait Observer: Send {
+    /// Checks and events have come in, and are not stored yet. The live view follows them here, so that it is right while
+    /// the store is away.
+    fn received(&self, batch: &Batch);
+
+    /// They are stored. Who must not miss an event reads the main record, as a [`crate::Consumer`] does.
+    fn stored(&self, stored: &Stored);
 }
 
 /// How the writer fares.
@@ -100,12 +100,9 @@ impl RecorderState {
 }
 
 enum Message {
-    Verdicts(Verdicts),
+    Batch(Batch),
     Close,
 }
-
-/// Told after something was stored.
-pub type Listener = Box<dyn Fn(&Published) + Send>;
 
 /// The handle to the writer's thread.
 #[derive(Debug)]
@@ -123,19 +120,17 @@ impl Recorder {
     pub fn start(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        overview: Arc<Overview>,
-        listener: Listener,
+        observer: Box<dyn Observer>,
     ) -> std::io::Result<Self> {
         let (inbox, messages) = bounded(QUEUE);
         let state = Arc::new(RecorderState { healthy: AtomicBool::new(true), ..RecorderState::default() });
         let writer = Writer {
             store,
             clock,
-            overview,
-            listener,
+            observer,
             state: state.clone(),
             records: VecDeque::new(),
-            transitions: Vec::new(),
+            events: Vec::new(),
             since_alive: None,
         };
         let thread =
@@ -143,16 +138,17 @@ impl Recorder {
         Ok(Self { inbox, state, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Hands over verdicts without waiting.
+    /// Hands over a batch without waiting.
     ///
     /// # Errors
-    /// The verdicts back, when the writer is too far behind.
-    pub fn send(&self, verdicts: Verdicts) -> Result<(), Verdicts> {
-        self.inbox.try_send(Message::Verdicts(verdicts)).map_err(|error| match error {
-            TrySendError::Full(Message::Verdicts(verdicts))
-            | TrySendError::Disconnected(Message::Verdicts(verdicts)) => verdicts,
+    /// The batch back, when the writer is too far behind.
+    pub fn send(&self, batch: Batch) -> Result<(), Batch> {
+        self.inbox.try_send(Message::Batch(batch)).map_err(|error| match error {
+            TrySendError::Full(Message::Batch(batch)) | TrySendError::Disconnected(Message::Batch(batch)) => {
+                batch
+            }
             TrySendError::Full(Message::Close) | TrySendError::Disconnected(Message::Close) => {
-                Verdicts::default()
+                Batch::default()
             }
         })
     }
@@ -177,11 +173,10 @@ impl Recorder {
 struct Writer {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    overview: Arc<Overview>,
-    listener: Listener,
+    observer: Box<dyn Observer>,
     state: Arc<RecorderState>,
     records: VecDeque<CheckRecord>,
-    transitions: Vec<Transition>,
+    events: Vec<Event>,
     since_alive: Option<wise_core::Timestamp>,
 }
 
@@ -196,9 +191,9 @@ impl Writer {
             if !is_open {
                 // What came in while the store rested has one more chance.
                 if !self.write() {
-                    let (records, transitions) = (self.records.len(), self.transitions.len());
+                    let (records, events) = (self.records.len(), self.events.len());
                     tracing::error!(
-                        "{records} results and {transitions} changes of status are lost: the store cannot be written"
+                        "{records} results and {events} events are lost: the store cannot be written"
                     );
                 }
                 return;
@@ -208,17 +203,17 @@ impl Writer {
 
     /// Takes in what comes until it is time to write; false when it was the last.
     fn gather(&mut self, messages: &Receiver<Message>) -> bool {
-        // The window begins with the first verdict and is not moved by later ones: it bounds what a crash can take.
+        // The window begins with the first batch and is not moved by later ones: it bounds what a crash can take.
         let mut window = crossbeam_channel::after(IDLE);
         let mut is_first = true;
         loop {
             crossbeam_channel::select! {
                 recv(window) -> _ => return true,
                 recv(messages) -> message => match message {
-                    Ok(Message::Verdicts(verdicts)) => {
-                        self.take(verdicts);
-                        // A change of status is not kept waiting.
-                        if !self.transitions.is_empty() || self.records.len() >= ENOUGH {
+                    Ok(Message::Batch(batch)) => {
+                        self.take(batch);
+                        // An event is not kept waiting.
+                        if !self.events.is_empty() || self.records.len() >= ENOUGH {
                             return true;
                         }
                         if std::mem::take(&mut is_first) {
@@ -231,11 +226,10 @@ impl Writer {
         }
     }
 
-    /// The live view gets every verdict at once: trouble with the store changes no status.
-    fn take(&mut self, verdicts: Verdicts) {
-        self.overview.apply(&verdicts.records, &verdicts.transitions);
-        self.records.extend(verdicts.records);
-        self.transitions.extend(verdicts.transitions);
+    fn take(&mut self, batch: Batch) {
+        self.observer.received(&batch);
+        self.records.extend(batch.records);
+        self.events.extend(batch.events);
         if self.records.len() > MAX_PENDING {
             let excess = self.records.len() - MAX_PENDING;
             self.records.drain(..excess);
@@ -246,14 +240,12 @@ impl Writer {
 
     /// Writes what there is; false when the store failed and it stays.
     fn write(&mut self) -> bool {
-        let mut published = Published::default();
-        if !self.transitions.is_empty() {
-            match self.store.commit(&self.transitions) {
+        let mut stored = Stored::default();
+        if !self.events.is_empty() {
+            match self.store.commit(Commit::of(&self.events)) {
                 Ok(numbers) => {
-                    let stored = self.transitions.drain(..).zip(numbers);
-                    published.transitions.extend(
-                        stored.map(|(transition, sequence)| StoredTransition { sequence, transition }),
-                    );
+                    let numbered = self.events.drain(..).zip(numbers);
+                    stored.events.extend(numbered.map(|(event, sequence)| StoredEvent { sequence, event }));
                 }
                 Err(error) => return self.failed(&error),
             }
@@ -263,14 +255,14 @@ impl Writer {
             match self.store.append(self.records.make_contiguous()) {
                 Ok(()) => {
                     self.state.stored.fetch_add(self.records.len() as u64, Ordering::Relaxed);
-                    published.records.extend(self.records.drain(..));
+                    stored.records.extend(self.records.drain(..));
                     self.state.pending.store(0, Ordering::Relaxed);
                 }
                 Err(error) => is_stored = self.failed(&error),
             }
         }
-        if !published.records.is_empty() || !published.transitions.is_empty() {
-            (self.listener)(&published);
+        if !stored.records.is_empty() || !stored.events.is_empty() {
+            self.observer.stored(&stored);
             if is_stored {
                 self.recovered();
             }
@@ -304,7 +296,7 @@ impl Writer {
             crossbeam_channel::select! {
                 recv(until) -> _ => return true,
                 recv(messages) -> message => match message {
-                    Ok(Message::Verdicts(verdicts)) => self.take(verdicts),
+                    Ok(Message::Batch(batch)) => self.take(batch),
                     Ok(Message::Close) | Err(_) => return false,
                 },
             }

@@ -7,12 +7,12 @@ import type {
   History,
   JsonObject,
   Monitor,
+  MonitorEvent,
   Overview,
   Page,
   Plugin,
   Readings,
   Settings,
-  Transition,
   UptimeWindow,
   WireOverview,
 } from './types.ts';
@@ -139,8 +139,8 @@ export const api = {
   results: (id: string, query: ResultQuery, signal?: AbortSignal) =>
     request<Page<CheckResult>>('GET', `${at(id)}/results`, { query: { ...query }, signal }),
 
-  transitions: (id: string, query: { limit?: number; cursor?: string }, signal?: AbortSignal) =>
-    request<Page<Transition>>('GET', `${at(id)}/transitions`, { query, signal }),
+  events: (id: string, query: { limit?: number; cursor?: string }, signal?: AbortSignal) =>
+    request<Page<MonitorEvent>>('GET', `${at(id)}/events`, { query, signal }),
 
   uptime: (id: string, windows: string[], signal?: AbortSignal) =>
     request<Page<UptimeWindow>>('GET', `${at(id)}/uptime`, { query: { windows: windows.join(',') }, signal }),

@@ -135,7 +135,9 @@ export interface Reason {
   message: string;
   probe: string | null;
   metric: string | null;
+  labels?: Record<string, string>;
   value: number | null;
+  bound?: number | null;
 }
 
 export interface ThresholdPair {
@@ -172,6 +174,7 @@ export interface Monitor {
   down: boolean;
   since: string | null;
   reason: Reason | null;
+  conditions: Condition[];
   last_check: string | null;
   next_check: string | null;
   facts: Record<string, Json>;
@@ -209,18 +212,58 @@ export interface History {
   series: { labels: Record<string, string>; points: Point[] }[];
 }
 
-export interface Transition {
+/** One thing that is wrong with a monitor. */
+export interface Condition {
+  key: string;
+  kind: 'down' | 'probe_failing' | 'threshold' | 'unknown';
+  /** The probe that can clear it. */
+  probe: string;
+  metric?: string;
+  labels?: Record<string, string>;
+  severity: 'warning' | 'critical';
+  since: string;
+  reason: Reason;
+  evidence?: JsonObject;
+}
+
+interface Recorded {
   sequence: number;
+  identity: string;
   time: string;
   monitor: string;
   name?: string;
-  /** Null for the first status it ever had. */
-  from: Status | null;
+}
+
+export interface StatusEvent extends Recorded {
+  type: 'status';
+  /** Missing for the first status it ever had. */
+  from?: Status;
   to: Status;
   down: boolean;
-  reason: Reason | null;
-  evidence: JsonObject | null;
+  /** From when it holds; a monitor is down from the first failure of the run that decided it. */
+  since: string;
+  reason?: Reason;
 }
+
+export interface ConditionEvent extends Recorded {
+  type: 'raised' | 'changed' | 'cleared';
+  condition: Condition;
+  cause?: 'recovered' | 'gone' | 'edited';
+}
+
+export interface GapEvent extends Recorded {
+  type: 'gap';
+  since: string;
+  until: string;
+  reason: Reason;
+}
+
+export interface RemovalEvent extends Recorded {
+  type: 'removed' | 'restored';
+}
+
+/** A fact of the main record about a monitor. */
+export type MonitorEvent = StatusEvent | ConditionEvent | GapEvent | RemovalEvent;
 
 export interface UptimeWindow {
   window: string;

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Status, Transition } from '../api/types.ts';
+import type { Status, StatusEvent } from '../api/types.ts';
 import { announcer, summarise } from './announce.ts';
 
-function change(name: string, from: Status, to: Status, down = to === 'unhealthy'): Transition {
-  return { sequence: 1, time: '', monitor: name, name, from, to, down, reason: null, evidence: null };
+function change(name: string, from: Status, to: Status, down = to === 'unhealthy'): StatusEvent {
+  const recorded = { sequence: 1, identity: name, time: '', monitor: name, name };
+  return { ...recorded, type: 'status', from, to, down, since: '' };
 }
 
 describe('summarise', () => {

@@ -1,12 +1,12 @@
-import type { Transition } from '../api/types.ts';
+import type { StatusEvent } from '../api/types.ts';
 import { isProblem } from '../status/status.ts';
 
 const MOST_NAMES = 3;
 
 /** One sentence for a burst of changes, so that a screen reader is told once and not per monitor. */
-export function summarise(changes: readonly Transition[]): string {
-  const latest = new Map<string, Transition>();
-  const before = new Map<string, Transition>();
+export function summarise(changes: readonly StatusEvent[]): string {
+  const latest = new Map<string, StatusEvent>();
+  const before = new Map<string, StatusEvent>();
   for (const change of changes) {
     latest.set(change.monitor, change);
     if (!before.has(change.monitor)) before.set(change.monitor, change);
@@ -44,8 +44,8 @@ function list(names: string[], what: string): string {
 }
 
 /** Collects changes and speaks at most once in `pauseMs`; the first one of a quiet time is spoken at once. */
-export function announcer(speak: (text: string) => void, pauseMs = 10_000): (change: Transition) => void {
-  let collected: Transition[] = [];
+export function announcer(speak: (text: string) => void, pauseMs = 10_000): (change: StatusEvent) => void {
+  let collected: StatusEvent[] = [];
   let resting = false;
   const say = () => {
     const text = summarise(collected);

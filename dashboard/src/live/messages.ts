@@ -1,4 +1,4 @@
-import type { Overview, OverviewUpdate, Transition } from '../api/types.ts';
+import type { MonitorEvent, Overview, OverviewUpdate } from '../api/types.ts';
 
 export type Connection =
   | { state: 'connecting' }
@@ -9,5 +9,5 @@ export type Connection =
 export type LiveMessage =
   | { type: 'snapshot'; overview: Overview }
   | { type: 'update'; id: string; update: OverviewUpdate }
-  | { type: 'transition'; transition: Transition }
+  | { type: 'event'; event: MonitorEvent }
   | { type: 'connection'; connection: Connection };

@@ -82,14 +82,14 @@ describe('the live source', () => {
     expect(connection()).toEqual({ state: 'connecting' });
     last().send('snapshot', empty('7:1'), '7:1');
     last().send('update', { items: [] }, '7:2');
-    last().send('transition', { name: 'shop' }, '7:3');
+    last().send('event', { name: 'shop' }, '7:3');
     expect(connection()).toEqual({ state: 'live' });
     expect(messages.map(({ type }) => type)).toEqual([
       'connection',
       'connection',
       'snapshot',
       'update',
-      'transition',
+      'event',
     ]);
     expect(messages.find((message) => message.type === 'update')).toMatchObject({ id: '7:2' });
   });

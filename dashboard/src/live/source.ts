@@ -1,4 +1,4 @@
-import type { Overview, Transition, WireOverview, WireUpdate } from '../api/types.ts';
+import type { MonitorEvent, Overview, WireOverview, WireUpdate } from '../api/types.ts';
 import { type Decoder, decodeOverview } from './decode.ts';
 import type { Connection, LiveMessage } from './messages.ts';
 
@@ -92,7 +92,7 @@ export class LiveSource {
       if (this.#decoder === null) return;
       this.#parts.emit({ type: 'update', id, update: this.#decoder.update(wire) });
     });
-    on<Transition>('transition', (transition) => this.#parts.emit({ type: 'transition', transition }));
+    on<MonitorEvent>('event', (event) => this.#parts.emit({ type: 'event', event }));
     stream.addEventListener('open', () => {
       // A resumed stream has nothing to say when nothing was missed, so being open is enough for it.
       if (stream === this.#stream && delivered) this.#hear();

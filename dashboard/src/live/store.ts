@@ -1,6 +1,6 @@
 import { batch, computed, signal } from '@preact/signals';
 import { api, apiUrl } from '../api/client.ts';
-import type { Overview, Transition } from '../api/types.ts';
+import type { MonitorEvent, Overview } from '../api/types.ts';
 import { learnServerTime, now } from '../time/clock.ts';
 import { instanceZone } from '../time/zone.ts';
 import { currentBucketEnd } from './beats.ts';
@@ -30,11 +30,11 @@ export const bucketEnd = computed(() =>
   currentBucketEnd(state.value.bucketEnd, state.value.bucketSeconds, slowNow.value),
 );
 
-const transitionListeners = new Set<(transition: Transition) => void>();
+const eventListeners = new Set<(event: MonitorEvent) => void>();
 
-export function onTransition(listener: (transition: Transition) => void): () => void {
-  transitionListeners.add(listener);
-  return () => transitionListeners.delete(listener);
+export function onEvent(listener: (event: MonitorEvent) => void): () => void {
+  eventListeners.add(listener);
+  return () => eventListeners.delete(listener);
 }
 
 /** Puts what a request has just answered into the list, without waiting for the stream to say the same. */
@@ -56,8 +56,8 @@ function receive(message: LiveMessage): void {
       });
       if (state.value.lostTrack) void catchUp();
       break;
-    case 'transition':
-      for (const listener of transitionListeners) listener(message.transition);
+    case 'event':
+      for (const listener of eventListeners) listener(message.event);
       break;
     case 'connection':
       connection.value = message.connection;

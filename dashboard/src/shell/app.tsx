@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { loadPlugins } from '../api/catalogue.ts';
 import { href } from '../base.ts';
 import { announcer } from '../live/announce.ts';
-import { onTransition } from '../live/store.ts';
+import { onEvent } from '../live/store.ts';
 import { FormPage } from '../pages/form/form-page.tsx';
 import { ListPage } from '../pages/list/list-page.tsx';
 import { MonitorPage } from '../pages/monitor/monitor-page.tsx';
@@ -111,15 +111,14 @@ function CurrentPage() {
 /** Speaks changes of status, gathered so that an outage of a hundred monitors is one sentence. */
 function Announcements() {
   const spoken = useSignal('');
-  useEffect(
-    () =>
-      onTransition(
-        announcer((text) => {
-          spoken.value = text;
-        }),
-      ),
-    [],
-  );
+  useEffect(() => {
+    const announce = announcer((text) => {
+      spoken.value = text;
+    });
+    return onEvent((event) => {
+      if (event.type === 'status') announce(event);
+    });
+  }, []);
   return (
     <div class="sr-only" aria-live="polite" aria-atomic="true" data-announcements>
       {spoken.value}

@@ -19,7 +19,7 @@ const MAX_CLIENTS: usize = 1000;
 /// Tells browsers how long to wait before they come back, in milliseconds.
 const RETRY: &str = "retry: 3000\n\n";
 
-/// Changes as they happen: `snapshot`, `update` and `transition` events.
+/// Changes as they happen: `snapshot`, `update` and `event` events.
 #[utoipa::path(
     tag = "monitors",
     params(("Last-Event-ID" = Option<String>, Header, description = "Id of the last event seen")),

@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 use utoipa::IntoParams;
 use wise_catalog::{Catalog, CatalogEntry};
 use wise_core::{Clock, FieldError, HumanDuration, MetricKind, Plugin, Timestamp};
+use wise_overview::Overview;
 use wise_storage::ports::Store;
-use wise_storage::{Aggregate, Overview, Piece, QueryPlan, SeriesPieces, StoreError};
+use wise_storage::{Aggregate, Piece, QueryPlan, SeriesPieces, StoreError};
 
 use super::history::range;
 use super::query::{chosen, list};

@@ -1,4 +1,4 @@
-//! A monitor's past: metrics over time, checks, transitions.
+//! A monitor's past: metrics over time, checks, events.
 
 use actix_web::{HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,9 @@ use wise_storage::{Aggregate, AnswerSeries, QueryPlan, ResultQuery, StoreError};
 use super::{blocking, monitor_id};
 use crate::access::{Access, permission::MonitorsRead};
 use crate::cursor::{self, Page};
+use crate::event_view::EventView;
 use crate::problem::{Kind, Problem, ProblemDocument};
-use crate::view::{ResultView, TransitionView};
+use crate::view::ResultView;
 
 /// Points of a series at most.
 pub(super) const MAX_POINTS: usize = 10_000;
@@ -47,16 +48,20 @@ pub(crate) struct ResultParams {
     to: Option<String>,
     /// Only checks that failed.
     failed: Option<bool>,
+    /// Only checks of this probe.
+    probe: Option<String>,
+    /// Only checks that failed with this error class.
+    class: Option<String>,
     /// Items at most, 1 to 1000.
     limit: Option<usize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
-/// A page of transitions.
+/// A page of events.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct TransitionParams {
+pub(crate) struct EventParams {
     /// Items at most, 1 to 1000.
     limit: Option<usize>,
     /// The `next_cursor` of the page before.
@@ -228,8 +233,10 @@ pub(crate) async fn list_results(
         Some(before) => Timestamp::from_micros(before).min(to),
         None => to,
     };
-    let query =
-        ResultQuery { monitor: id, from, to, failed: params.failed.unwrap_or(false), limit: limit + 1 };
+    let query = ResultQuery::of(id, (from, to), limit + 1)
+        .failed(params.failed.unwrap_or(false))
+        .probe(params.probe.clone())
+        .class(params.class.clone());
     let mut results = blocking(move || store.results(&query)).await?;
     let has_more = results.len() > limit;
     results.truncate(limit);
@@ -238,28 +245,27 @@ pub(crate) async fn list_results(
         .json(Page { items: results.into_iter().map(ResultView::stored).collect(), next_cursor }))
 }
 
-/// Changes of status, newest first.
+/// What changed, newest first: conditions, the status, gaps.
 #[utoipa::path(
     tag = "history",
-    params(("id" = String, Path, description = "Id of the monitor"), TransitionParams),
-    responses((status = 200, description = "The transitions", body = Page<TransitionView>), (status = 404, body = ProblemDocument))
+    params(("id" = String, Path, description = "Id of the monitor"), EventParams),
+    responses((status = 200, description = "The events", body = Page<EventView>), (status = 404, body = ProblemDocument))
 )]
-#[get("/api/v1/monitors/{id}/transitions")]
-pub(crate) async fn list_transitions(
+#[get("/api/v1/monitors/{id}/events")]
+pub(crate) async fn list_events(
     _: Access<MonitorsRead>,
     id: web::Path<String>,
-    params: web::Query<TransitionParams>,
+    params: web::Query<EventParams>,
     catalog: web::Data<Catalog>,
     store: web::Data<dyn Store>,
 ) -> Result<HttpResponse, Problem> {
     let (id, _) = entry(&catalog, &id)?;
     let limit = cursor::limit(params.limit)?;
     let before = cursor::read::<u64>(params.cursor.as_deref())?;
-    let mut found = blocking(move || store.transitions_of(id, before, limit + 1)).await?;
+    let mut found = blocking(move || store.events_of(id, before, limit + 1)).await?;
     let has_more = found.len() > limit;
     found.truncate(limit);
     let next_cursor = found.last().filter(|_| has_more).map(|(sequence, _)| sequence.to_string());
-    let items =
-        found.iter().map(|(sequence, transition)| TransitionView::new(*sequence, transition, None)).collect();
-    Ok(HttpResponse::Ok().json(Page::<TransitionView> { items, next_cursor }))
+    let items = found.iter().map(|(sequence, event)| EventView::new(*sequence, event, None)).collect();
+    Ok(HttpResponse::Ok().json(Page::<EventView> { items, next_cursor }))
 }

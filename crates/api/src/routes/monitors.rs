@@ -4,9 +4,9 @@ use actix_web::http::header::{ETAG, IF_MATCH, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, put, web};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use wise_catalog::{Catalog, CatalogEntry};
+use wise_catalog::{Catalog, CatalogEntry, RESTORABLE};
 use wise_core::{FieldError, MonitorId, Status};
-use wise_storage::Overview;
+use wise_overview::Overview;
 
 use super::{blocking, monitor_id};
 use crate::access::{Access, permission::MonitorsCheck, permission::MonitorsRead, permission::MonitorsWrite};
@@ -14,7 +14,7 @@ use crate::app::Info;
 use crate::body::JsonBody;
 use crate::cursor::{self, Page};
 use crate::problem::{Kind, Problem, ProblemDocument};
-use crate::view::{MonitorView, ResultView};
+use crate::view::{MonitorView, RemovedView, ResultView};
 
 /// Filters of the list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -225,7 +225,7 @@ pub(crate) async fn patch_monitor(
     Ok(answer(HttpResponse::Ok(), &catalog, &overview, &entry))
 }
 
-/// Removes a monitor. Its single results stay on the disk, unseen, until their retention is over.
+/// Removes a monitor. For 24 hours it can be brought back, with its history.
 #[utoipa::path(
     tag = "monitors",
     params(
@@ -248,6 +248,51 @@ pub(crate) async fn delete_monitor(
     let (id, expected, service) = (monitor_id(&id)?, expected(&request)?, catalog.clone());
     blocking(move || service.delete(id, expected)).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Monitors that were removed and can be brought back, the last one first.
+#[utoipa::path(
+    tag = "monitors",
+    responses((status = 200, description = "The monitors", body = Page<RemovedView>))
+)]
+#[get("/api/v1/monitors/removed")]
+pub(crate) async fn list_removed(
+    _: Access<MonitorsRead>,
+    catalog: web::Data<Catalog>,
+) -> Result<HttpResponse, Problem> {
+    let service = catalog.clone();
+    let removed = blocking(move || service.removed()).await?;
+    let view = |(definition, at): (wise_core::MonitorDefinition, wise_core::Timestamp)| RemovedView {
+        id: definition.id.to_string(),
+        name: definition.spec.name,
+        kind: definition.spec.kind,
+        removed_at: at,
+        restorable_until: at.plus(RESTORABLE),
+    };
+    Ok(HttpResponse::Ok().json(Page::<RemovedView>::whole(removed.into_iter().map(view).collect())))
+}
+
+/// Brings back a monitor that was removed less than 24 hours ago, with its id and history.
+#[utoipa::path(
+    tag = "monitors",
+    params(("id" = String, Path, description = "Id of the monitor")),
+    responses(
+        (status = 200, description = "The monitor", body = MonitorView),
+        (status = 404, description = "There is none, or it was removed too long ago", body = ProblemDocument),
+        (status = 409, description = "It was not removed, or its name is taken", body = ProblemDocument),
+        (status = 422, description = "Its definition is no longer valid", body = ProblemDocument)
+    )
+)]
+#[post("/api/v1/monitors/{id}/restore")]
+pub(crate) async fn restore_monitor(
+    access: Access<MonitorsWrite>,
+    id: web::Path<String>,
+    catalog: web::Data<Catalog>,
+    overview: web::Data<Overview>,
+) -> Result<HttpResponse, Problem> {
+    let (id, service) = (monitor_id(&id)?, catalog.clone());
+    let entry = blocking(move || service.restore(id, &access.principal.name)).await?;
+    Ok(answer(HttpResponse::Ok(), &catalog, &overview, &entry))
 }
 
 /// Checks a monitor now. The check is stored like any other.

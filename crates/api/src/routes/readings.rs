@@ -1,7 +1,7 @@
 //! What the last checks of a monitor measured, part by part.
 
 use actix_web::{HttpResponse, get, web};
-use wise_storage::Overview;
+use wise_overview::Overview;
 
 use super::monitor_id;
 use crate::access::{Access, permission::MonitorsRead};

@@ -1,6 +1,5 @@
 //! Honest uptime: over windows, by day, by incident, and as a report.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use actix_web::{HttpResponse, get, web};
@@ -8,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use wise_catalog::Catalog;
 use wise_core::{Clock, FieldError, HumanDuration, Reason, Timestamp, days_in_zone};
+use wise_overview::{By, Incident, Maintenance, Timeline, incidents, report};
 use wise_storage::ports::Store;
-use wise_storage::{Maintenance, StoreError, Uptime, UptimeState, incidents, uptime};
 
 use super::blocking;
 use super::history::{entry, range};
@@ -98,9 +97,9 @@ struct DaysView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Incident)]
 pub(crate) struct IncidentView {
-    /// Number of the transition that began it.
+    /// Number of the event that says so.
     sequence: u64,
-    /// When it went down.
+    /// When it went down: the first failure of the run that decided it.
     #[schema(value_type = String)]
     start: Timestamp,
     /// When it was up again, or was switched off; null while it is down.
@@ -170,14 +169,11 @@ pub(crate) async fn show_uptime(
         return Err(Problem::field(Kind::Malformed, error));
     }
     let earliest = windows.iter().map(|(_, from)| *from).min().unwrap_or(now);
-    let mut states = blocking(move || store.states(Some(id), earliest)).await?;
-    let states = states.remove(&id).unwrap_or_default();
+    let mut changes = blocking(move || store.timeline(Some(id), earliest)).await?;
+    let timeline: Timeline = changes.remove(&id).unwrap_or_default().into_iter().collect();
     let items = windows
         .into_iter()
-        .map(|(window, from)| {
-            let changes = states.iter().map(|(time, status, down)| (*time, UptimeState::of(*status, *down)));
-            UptimeView::new(window, from, now, uptime(changes, from, now), maintenance)
-        })
+        .map(|(window, from)| UptimeView::new(window, from, now, timeline.uptime(from, now), maintenance))
         .collect();
     Ok(HttpResponse::Ok().json(Page::<UptimeView>::whole(items)))
 }
@@ -215,14 +211,13 @@ pub(crate) async fn show_days(
         return Err(Problem::field(Kind::Malformed, error.hint("use a name such as Europe/Berlin")));
     };
     let earliest = days.first().map_or(now, |(_, from, _)| *from);
-    let mut states = blocking(move || store.states(Some(id), earliest)).await?;
-    let states = states.remove(&id).unwrap_or_default();
+    let mut changes = blocking(move || store.timeline(Some(id), earliest)).await?;
+    let timeline: Timeline = changes.remove(&id).unwrap_or_default().into_iter().collect();
     let items = days
         .into_iter()
         .map(|(date, from, to)| {
             let to = to.min(now);
-            let changes = states.iter().map(|(time, status, down)| (*time, UptimeState::of(*status, *down)));
-            let uptime = UptimeView::new("1d".to_owned(), from, to, uptime(changes, from, to), maintenance);
+            let uptime = UptimeView::new("1d".to_owned(), from, to, timeline.uptime(from, to), maintenance);
             DayView { date, uptime }
         })
         .collect();
@@ -249,7 +244,7 @@ pub(crate) async fn list_incidents(
     let back = HumanDuration::from_secs(90 * 86_400);
     let (from, to) = range(params.from.as_deref(), params.to.as_deref(), back, now)?;
     let found = blocking(move || incidents(&**store, id, from, to)).await?;
-    let view = |incident: wise_storage::Incident| IncidentView {
+    let view = |incident: Incident| IncidentView {
         sequence: incident.sequence,
         duration_seconds: incident.end.unwrap_or(now).since(incident.start).as_secs_f64(),
         start: incident.start,
@@ -258,21 +253,6 @@ pub(crate) async fn list_incidents(
     };
     let items = found.into_iter().rev().map(view).collect();
     Ok(HttpResponse::Ok().json(Page::<IncidentView>::whole(items)))
-}
-
-/// Who is a row of a report.
-enum By {
-    Monitor,
-    Tag(String),
-}
-
-/// What a row adds up.
-#[derive(Default)]
-struct Sum {
-    monitors: u32,
-    uptime: Uptime,
-    /// Seconds that incidents took.
-    repairs: Vec<f64>,
 }
 
 /// Uptime of every monitor, or of every value of a tag, over a range.
@@ -314,45 +294,17 @@ pub(crate) async fn report_sla(
         }
     };
     let entries = catalog.list();
-    let ids: Vec<_> = entries.iter().map(|entry| entry.definition.id).collect();
-    let gathered = blocking(move || {
-        let states = store.states(None, from)?;
-        let repairs = ids
-            .iter()
-            .map(|id| {
-                let went_down = states.get(id).is_some_and(|all| all.iter().any(|(_, _, down)| *down));
-                // Most monitors were never down: nothing more is read for them.
-                let found = if went_down { incidents(&**store, *id, from, to)? } else { Vec::new() };
-                Ok((*id, found))
-            })
-            .collect::<Result<BTreeMap<_, _>, StoreError>>()?;
-        Ok::<_, StoreError>((states, repairs))
-    });
-    let (states, repairs) = gathered.await?;
-    let mut rows: BTreeMap<(String, Option<String>), Sum> = BTreeMap::new();
-    for entry in &entries {
-        let (id, spec) = (entry.definition.id, &entry.definition.spec);
-        let changes = states.get(&id).into_iter().flatten();
-        let changes = changes.map(|(time, status, down)| (*time, UptimeState::of(*status, *down)));
-        let key = match &by {
-            By::Monitor => (spec.name.clone(), Some(id.to_string())),
-            By::Tag(key) => (spec.tags.get(key).cloned().unwrap_or_default(), None),
-        };
-        let row = rows.entry(key).or_default();
-        row.monitors += 1;
-        row.uptime.add(&uptime(changes, from, to));
-        let over = repairs.get(&id).into_iter().flatten().filter_map(|one| Some(one.end?.since(one.start)));
-        row.repairs.extend(over.map(|time| time.as_secs_f64()));
-    }
+    let rows =
+        blocking(move || report(&**store, entries.iter().map(|entry| &*entry.definition), &by, (from, to)));
     let rows: Vec<SlaRow> = rows
+        .await?
         .into_iter()
-        .map(|((name, id), sum)| SlaRow {
-            name,
-            id,
-            monitors: sum.monitors,
-            uptime: UptimeView::new("range".to_owned(), from, to, sum.uptime, maintenance),
-            mean_seconds_to_recover: (!sum.repairs.is_empty())
-                .then(|| sum.repairs.iter().sum::<f64>() / sum.repairs.len() as f64),
+        .map(|row| SlaRow {
+            name: row.name,
+            id: row.id.map(|id| id.to_string()),
+            monitors: row.monitors,
+            uptime: UptimeView::new("range".to_owned(), from, to, row.uptime, maintenance),
+            mean_seconds_to_recover: row.mean_seconds_to_recover,
         })
         .collect();
     if is_csv {

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
-use wise_core::{CheckRecord, Failure, MonitorId, Report, Status, Timestamp, Transition, common};
+use wise_core::{CheckRecord, EventKind, Failure, MonitorId, Report, Status, Timestamp, common};
 
 use super::{Done, Kind, Shard, SlotState, Tick};
 use crate::run::CheckOutcome;
 use crate::schedule::back_off;
-use crate::task::{Completion, Ended, blame_stall};
+use crate::task::{Completion, Ended, blame_lapse, blame_stall};
 
 impl Shard {
     pub(super) fn joined(&mut self, done: Result<Done, tokio::task::JoinError>) {
@@ -24,8 +24,18 @@ impl Shard {
     }
 
     pub(super) fn ended(&mut self, done: Done) {
-        let Done { id, slot: index, generation, mut ended, started, timeout, lag_before, kind, _permit } =
-            done;
+        let Done {
+            id,
+            slot: index,
+            generation,
+            mut ended,
+            started,
+            timeout,
+            lag_before,
+            lapses_before,
+            kind,
+            _permit,
+        } = done;
         self.stats.ended.fetch_add(1, Ordering::Relaxed);
         self.stats.in_flight.fetch_sub(1, Ordering::Relaxed);
         match ended.completion {
@@ -40,6 +50,9 @@ impl Shard {
             }
         }
         blame_stall(&mut ended.report, self.lag.saturating_sub(lag_before), timeout);
+        if self.lapses != lapses_before {
+            blame_lapse(&mut ended.report);
+        }
         let is_scheduled = matches!(kind, Kind::Scheduled);
         if is_scheduled {
             self.scheduled_running -= 1;
@@ -54,7 +67,9 @@ impl Shard {
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.generation == generation) else {
             return;
         };
-        let evaluation = entry.engine.apply(index, &ended.report, started);
+        let evidence = ended.report.evidence.take().map(Arc::new);
+        let mut events = Vec::new();
+        let evaluation = entry.engine.apply(index, &ended.report, evidence.as_ref(), started, &mut events);
         let slot = &mut entry.slots[index];
         let failure_key =
             ended.report.failure.as_ref().map(|f| (f.class.name, f.code.as_deref().map(str::to_owned)));
@@ -74,9 +89,7 @@ impl Shard {
             Kind::ByHand(reply) => Some(reply),
             Kind::Scheduled | Kind::TryOut(..) => None,
         };
-        let changed = evaluation.changed_from.is_some();
-        let evidence = ended.report.evidence.take().map(Arc::new);
-        let keep = is_news || changed || manual.is_some();
+        let keep = is_news || evaluation.has_changed || manual.is_some();
         let record = CheckRecord {
             monitor: id,
             probe: entry.slots[index].schedule.probe.name,
@@ -85,24 +98,13 @@ impl Shard {
             status: entry.engine.status(),
             down: entry.engine.down(),
             failure: ended.report.failure,
-            evidence: evidence.clone().filter(|_| keep),
+            evidence: evidence.filter(|_| keep),
             readings: ended.report.readings,
             facts: ended.report.facts,
             next: Some(self.clock.now().plus(next)),
             reason: entry.engine.reason().cloned(),
         };
-        if let Some(from) = evaluation.changed_from {
-            let transition = Transition {
-                monitor: id,
-                time: started,
-                from: Some(from),
-                to: record.status,
-                down: record.down,
-                reason: entry.engine.reason().cloned(),
-                evidence,
-            };
-            self.push_transition(transition);
-        }
+        self.push_events(id, started, events);
         if let Some(reply) = manual {
             reply.send(CheckOutcome { record: record.clone() }).ok();
         }
@@ -134,8 +136,9 @@ impl Shard {
                 self.waiting.push_back((id, index, generation));
                 self.stats.waiting.fetch_add(1, Ordering::Relaxed);
             } else {
+                let due = slot.due;
                 let text = "the check before was still running a whole interval later";
-                self.dropped(id, index, Failure::new(&common::DROPPED_TICK, text).code("overrun"));
+                self.dropped(id, index, due, Failure::new(&common::DROPPED_TICK, text).code("overrun"));
                 self.schedule_next(id, index, now, true);
             }
         } else if let Some(retry) = retry
@@ -147,12 +150,14 @@ impl Shard {
         }
     }
 
-    /// Marks a check that was never made.
-    pub(super) fn dropped(&mut self, id: MonitorId, index: usize, failure: Failure) {
-        let time = self.clock.now();
+    /// Marks a check that was never made, under the time at which it was due.
+    pub(super) fn dropped(&mut self, id: MonitorId, index: usize, due: Instant, failure: Failure) {
+        let now = Instant::now();
+        let time = self.clock.now().minus(now.saturating_duration_since(due));
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let report = Report::failed(failure);
-        let evaluation = entry.engine.apply(index, &report, time);
+        let mut events: Vec<EventKind> = Vec::new();
+        entry.engine.apply(index, &report, None, time, &mut events);
         let record = CheckRecord {
             monitor: id,
             probe: entry.slots[index].schedule.probe.name,
@@ -167,20 +172,8 @@ impl Shard {
             next: None,
             reason: entry.engine.reason().cloned(),
         };
-        if let Some(from) = evaluation.changed_from {
-            let reason = entry.engine.reason().cloned();
-            let (to, down) = (record.status, record.down);
-            self.push_transition(Transition {
-                monitor: id,
-                time,
-                from: Some(from),
-                to,
-                down,
-                reason,
-                evidence: None,
-            });
-        }
-        self.push_record(record, Instant::now());
+        self.push_events(id, time, events);
+        self.push_record(record, now);
     }
 }
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
-use wise_core::{CheckRecord, Transition};
+use wise_core::{CheckRecord, Event, EventKind, MonitorId, Timestamp};
 
 use super::Shard;
 
 /// Results wait at most this long before they go to the store.
 pub(super) const FLUSH: Duration = Duration::from_millis(100);
-/// Results kept while the store takes none. Transitions are kept without limit.
+/// Results kept while the store takes none. Events are kept without limit.
 const MAX_KEPT: usize = 10_000;
 
 impl Shard {
@@ -19,10 +19,18 @@ impl Shard {
         self.batch_since.get_or_insert(now);
     }
 
-    pub(super) fn push_transition(&mut self, transition: Transition) {
-        self.batch.transitions.push(transition);
-        // A change of status does not wait for company.
-        self.batch_since = Some(self.epoch);
+    pub(super) fn push_events(
+        &mut self,
+        monitor: MonitorId,
+        time: Timestamp,
+        kinds: impl IntoIterator<Item = EventKind>,
+    ) {
+        let before = self.batch.events.len();
+        self.batch.events.extend(kinds.into_iter().map(|kind| Event { monitor, time, kind }));
+        if self.batch.events.len() > before {
+            // An event does not wait for company.
+            self.batch_since = Some(self.epoch);
+        }
     }
 
     pub(super) fn flush_if_due(&mut self, now: Instant) {

@@ -94,14 +94,15 @@ impl Shard {
                 continue;
             };
             let slot = &entry.slots[index];
-            if now < slot.due + slot.schedule.interval {
+            let due = slot.due;
+            if now < due + slot.schedule.interval {
                 break;
             }
             self.waiting.pop_front();
             self.stats.waiting.fetch_sub(1, Ordering::Relaxed);
             let text =
                 "the check waited for a whole interval: too many checks are in flight, in all or to its host";
-            self.dropped(id, index, Failure::new(&common::OVERLOAD, text).code("caps"));
+            self.dropped(id, index, due, Failure::new(&common::OVERLOAD, text).code("caps"));
             self.schedule_next(id, index, now, true);
         }
     }
@@ -109,11 +110,12 @@ impl Shard {
     pub(super) fn start(&mut self, id: MonitorId, index: usize, now: Instant, permit: Option<HostPermit>) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let (generation, slot) = (entry.generation, &mut entry.slots[index]);
+        let due = slot.due;
         let probe =
             slot.probe.take().or_else(|| make_probe(entry.monitor.as_deref()?, slot.schedule.probe.name));
         let Some(probe) = probe else {
             let text = "the monitor makes no probe of this name, or panicked over it";
-            self.dropped(id, index, Failure::new(&common::INTERNAL, text).code("no_probe"));
+            self.dropped(id, index, due, Failure::new(&common::INTERNAL, text).code("no_probe"));
             self.schedule_next(id, index, now, false);
             return;
         };
@@ -131,7 +133,7 @@ impl Shard {
         if lost > 0 {
             self.stats.dropped.fetch_add(lost, Ordering::Relaxed);
             let text = format!("{lost} checks were due and not made: the monitoring was too busy");
-            self.dropped(id, index, Failure::new(&common::DROPPED_TICK, text).code("late"));
+            self.dropped(id, index, due, Failure::new(&common::DROPPED_TICK, text).code("late"));
         }
         self.scheduled_running += 1;
         self.spawn(id, index, generation, probe, timeout, permit, false, Kind::Scheduled);
@@ -151,12 +153,13 @@ impl Shard {
     ) {
         let started = self.clock.now();
         let cx = CheckContext { timeout, now: started, detailed };
-        let (uplink, lag_before) = (self.uplink.clone(), self.lag);
+        let (uplink, lag_before, lapses_before) = (self.uplink.clone(), self.lag, self.lapses);
         self.stats.started.fetch_add(1, Ordering::Relaxed);
         self.stats.in_flight.fetch_add(1, Ordering::Relaxed);
         self.running.spawn(async move {
             let ended = run_check(probe, cx, uplink).await;
-            Done { id, slot, generation, ended, started, timeout, lag_before, kind, _permit: permit }
+            let _permit = permit;
+            Done { id, slot, generation, ended, started, timeout, lag_before, lapses_before, kind, _permit }
         });
     }
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 use behaviour::{Behaviour, PLUGIN, Scripted};
 use serde_json::json;
 use wise_core::{
-    CheckRecord, HumanDuration, MonitorDefinition, MonitorId, MonitorSpec, Status, SystemClock, Timestamp,
+    Batch, CheckRecord, HumanDuration, MonitorDefinition, MonitorId, MonitorSpec, Status, SystemClock,
+    Timestamp,
 };
-use wise_orchestrator::{Batch, MonitorRun, Orchestrator, OrchestratorConfig, Sink, StartMode};
+use wise_orchestrator::{MonitorRun, Orchestrator, OrchestratorConfig, Sink, StartMode};
 
 /// How long a verdict may take.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -56,10 +56,10 @@ pub(super) fn run(
         }
     }
     say!(
-        "{}: {} monitors, {} changes of status, {} checks in {} days with samples, and all rollups",
+        "{}: {} monitors, {} events, {} checks in {} days with samples, and all rollups",
         to.shown(),
         moved.monitors,
-        moved.transitions,
+        moved.events,
         moved.checks,
         moved.days
     );

@@ -27,6 +27,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(15);
 /// It is told of every so many times.
 const TOLD_EVERY: u32 = 10;
+/// How often monitors are looked for whose time to be brought back is over.
+const PURGE_EVERY: Duration = Duration::from_secs(3600);
 /// Answers in progress may take this long when the server stops.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -132,16 +134,8 @@ async fn serve(
     listeners: Vec<TcpListener>,
     running: Running,
 ) -> anyhow::Result<End> {
-    let Running {
-        services,
-        orchestrator,
-        recorder,
-        mongo,
-        uplink,
-        transition_log,
-        stopping,
-        file_problems: _,
-    } = running;
+    let Running { services, orchestrator, recorder, mongo, uplink, consumers, stopping, file_problems: _ } =
+        running;
     let catalog = services.catalog.clone();
     let (app_services, workers) = (services.clone(), settings.server.workers);
     let mut server = HttpServer::new(move || wise_api::app(app_services.clone()))
@@ -162,13 +156,7 @@ async fn serve(
         let store = services.store.clone();
         let own = bound.first().copied();
         let base = settings.server.base_path.clone();
-        actix_web::web::block(move || {
-            let count = take_up(&catalog, &*store, &files, own, &base);
-            // What was stored just before a crash has not been logged yet.
-            transition_log.catch_up();
-            count
-        })
-        .await??
+        actix_web::web::block(move || take_up(&catalog, &*store, &files, own, &base)).await??
     };
     let mut tasks = tokio::task::JoinSet::new();
     if let Some(uplink) = &uplink {
@@ -180,6 +168,7 @@ async fn serve(
     tasks.spawn(async move { live.run().await });
     let (filled, is_stopping) = (catalog.clone(), stopping.clone());
     tasks.spawn_blocking(move || filled.fill_bars(started, || is_stopping.load(Ordering::Relaxed)));
+    tasks.spawn(purge_removed(catalog.clone()));
     tasks.spawn(follow_files(catalog, files, settings.monitors.reload_interval.0));
     // Before anybody is told that it runs: who stops it then wants an orderly end.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -201,6 +190,7 @@ async fn serve(
     let stop = move || {
         orchestrator.shutdown();
         recorder.close();
+        consumers.close();
         if let Some(mongo) = mongo {
             mongo.close();
         }
@@ -316,6 +306,25 @@ impl Files {
             );
         }
         self.problems.store(problems.len(), Ordering::Relaxed);
+    }
+}
+
+/// Forgets monitors for good whose time to be brought back is over.
+async fn purge_removed(catalog: Arc<Catalog>) {
+    let mut ticks = tokio::time::interval(PURGE_EVERY);
+    loop {
+        ticks.tick().await;
+        let catalog = catalog.clone();
+        match tokio::task::spawn_blocking(move || catalog.purge()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(count)) => {
+                tracing::info!("{count} monitors that were removed a day ago are forgotten for good");
+            }
+            Ok(Err(error)) => {
+                tracing::warn!("monitors that were removed could not be forgotten yet: {error}");
+            }
+            Err(error) => tracing::error!("forgetting monitors that were removed failed: {error}"),
+        }
     }
 }
 

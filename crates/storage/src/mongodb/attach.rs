@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use mongodb::bson::doc;
 use tokio::time::Instant;
-use wise_core::{ManagedBy, MonitorDefinition, Timestamp, Transition};
+use wise_core::{Event, ManagedBy, MonitorDefinition, MonitorId, Timestamp};
 
-use super::documents;
+use super::documents::{self, Found};
 use super::lease::{Asked, Before, Lease, Operation, ask};
 use super::link::{CHANGES, FENCE, KEPT, Link, OTHERS, SENDER, STORE, is_shared, pause};
-use super::schema::{CURSORS, META, MONITORS, SPOOLS, TRANSITIONS, number, prepare};
+use super::schema::{CURSORS, EVENTS, META, MONITORS, SPOOLS, number, prepare};
 use crate::error::StoreError;
-use crate::ports::{DefinitionStore, MainRecord};
+use crate::ports::{Commit, DefinitionStore, MainRecord};
 
 /// How often someone who waits looks for signs of life.
 const LOOK: Duration = Duration::from_secs(2);
@@ -116,8 +116,8 @@ impl Link {
         let theirs = self.news(sent, lease)?;
         let base = self.recent.meta(CHANGES)?.and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
         let has_changed = base != before.changes;
-        let own = self.recent.transitions_after(sent, usize::MAX)?;
-        let is_own = |one: &(u64, Transition)| own.iter().any(|other| is_same(one, other));
+        let own = self.recent.events_after(sent, usize::MAX)?;
+        let is_own = |one: &(u64, Event)| own.iter().any(|other| is_same(one, other));
         if is_running && (has_changed || !theirs.iter().all(is_own)) {
             return Err(StoreError::Superseded {
                 by: "another process, while MongoDB could not be reached".to_owned(),
@@ -125,7 +125,7 @@ impl Link {
         }
         if !is_running {
             if has_changed {
-                let mut all = self.their_monitors()?;
+                let (mut all, removed) = self.their_monitors()?;
                 // What a file has added meanwhile is not there yet, and keeps what was seen of it.
                 if self.has_kept()? {
                     let known: BTreeSet<_> = all.iter().map(|one| one.id).collect();
@@ -136,9 +136,9 @@ impl Link {
                         is_of_a_file(one) && !known.contains(&one.id) && !names.contains(&one.spec.name)
                     }));
                 }
-                self.recent.take_over_monitors(&all)?;
+                self.recent.take_over_monitors(&all, &removed)?;
             }
-            self.recent.take_over_transitions(SENDER, sent, &theirs, before.sequence)?;
+            self.recent.take_over_events(SENDER, sent, &theirs, before.sequence)?;
             if !was_us {
                 self.take_over_small_things(before)?;
             }
@@ -171,7 +171,7 @@ impl Link {
         for cursor in self.remote.find(CURSORS, doc! {}, doc! {})? {
             let sequence = cursor.get("sequence").and_then(number).and_then(|n| u64::try_from(n).ok());
             if let (Ok(consumer), Some(sequence)) = (cursor.get_str("_id"), sequence) {
-                self.recent.advance_cursor(consumer, sequence)?;
+                self.recent.commit(Commit { events: &[], cursor: Some((consumer, sequence)) })?;
             }
         }
         // Since then no one has watched.
@@ -181,25 +181,30 @@ impl Link {
         Ok(())
     }
 
-    fn their_monitors(&self) -> Result<Vec<MonitorDefinition>, StoreError> {
-        let mut found = Vec::new();
+    /// The definitions that MongoDB has: in force, and removed.
+    fn their_monitors(&self) -> Result<(Vec<MonitorDefinition>, Removed), StoreError> {
+        let (mut found, mut removed) = (Vec::new(), Vec::new());
         self.remote.each(MONITORS, doc! {}, (doc! { "_id": 1 }, None), |document| {
-            found.extend(documents::read_monitor(&document)?);
+            match documents::read_monitor(&document)? {
+                Found::InForce(one) => found.push(one),
+                Found::Removed(one, at) => removed.push((one, at)),
+                Found::Purged => {}
+            }
             Ok(())
         })?;
-        Ok(found)
+        Ok((found, removed))
     }
 
-    /// Transitions in MongoDB above a number. There may be many: signs of life are shown meanwhile.
-    fn news(&self, after: u64, lease: &mut Lease) -> Result<Vec<(u64, Transition)>, StoreError> {
+    /// Events in MongoDB above a number. There may be many: signs of life are shown meanwhile.
+    fn news(&self, after: u64, lease: &mut Lease) -> Result<Vec<(u64, Event)>, StoreError> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let mut found = Vec::new();
         self.remote.each(
-            TRANSITIONS,
+            EVENTS,
             doc! { "_id": { "$gt": after } },
             (doc! { "_id": 1 }, None),
             |document| {
-                found.push(documents::read_transition(document)?);
+                found.push(documents::read_event(document)?);
                 if lease.age() >= self.timing.beat { lease.renew(&self.remote) } else { Ok(()) }
             },
         )?;
@@ -208,11 +213,16 @@ impl Link {
 
     /// Sends what files have changed while MongoDB was away.
     pub(super) fn send_kept_definitions(&self, lease: &mut Lease) -> Result<(), StoreError> {
-        let theirs: BTreeMap<_, _> = self.their_monitors()?.into_iter().map(|one| (one.id, one)).collect();
+        let (theirs, _) = self.their_monitors()?;
+        let theirs: BTreeMap<_, _> = theirs.into_iter().map(|one| (one.id, one)).collect();
         let ours: BTreeMap<_, _> = self.recent.monitors()?.into_iter().map(|one| (one.id, one)).collect();
+        let removed = self.recent.removed_monitors()?;
         for gone in theirs.values().filter(|one| is_of_a_file(one) && !ours.contains_key(&one.id)) {
-            let tombstone = documents::tombstone(gone.id, lease.changes + 1);
-            let operations = [Operation::Monitor(tombstone), Operation::Forget(gone.id.to_string())];
+            let at = removed.iter().find(|(one, _)| one.id == gone.id).map(|(_, at)| *at);
+            let operations = match at {
+                Some(at) => vec![Operation::Monitor(documents::removed(gone, at, lease.changes + 1)?)],
+                None => purge(gone.id, lease),
+            };
             lease.commit(&self.remote, &operations, None)?;
         }
         for one in ours.values().filter(|one| theirs.get(&one.id) != Some(one)) {
@@ -241,11 +251,20 @@ impl Link {
     }
 }
 
+/// Definitions that were removed, and when.
+type Removed = Vec<(MonitorDefinition, Timestamp)>;
+
+/// What makes MongoDB forget a monitor for good.
+pub(super) fn purge(id: MonitorId, lease: &Lease) -> Vec<Operation> {
+    let tombstone = documents::tombstone(id, lease.changes + 1);
+    vec![Operation::Monitor(tombstone), Operation::Forget(id.to_string())]
+}
+
 fn is_of_a_file(one: &MonitorDefinition) -> bool {
     matches!(one.managed_by, ManagedBy::File(_))
 }
 
-/// Whether two transitions with numbers are one, written twice.
-fn is_same((number, one): &(u64, Transition), (other_number, other): &(u64, Transition)) -> bool {
-    number == other_number && one.is_change(other)
+/// Whether two events with numbers are one, written twice.
+fn is_same((number, one): &(u64, Event), (other_number, other): &(u64, Event)) -> bool {
+    number == other_number && one.is_same(other)
 }

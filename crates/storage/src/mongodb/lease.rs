@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use wise_core::Timestamp;
 
 use super::remote::Remote;
-use super::schema::{FORMAT, MONITORS, TRANSITIONS, WRITER, create_writer};
+use super::schema::{EVENTS, FORMAT, MONITORS, WRITER, create_writer};
 use crate::error::StoreError;
 
 /// Without a sign of life for so long, one is shown in the middle of a commit.
@@ -24,15 +24,15 @@ const LONG: Duration = Duration::from_secs(3);
 /// The writer's document.
 const ID: &str = "writer";
 /// Collections that have documents of a monitor.
-const HISTORY: [&str; 6] = ["transitions", "chunks", "results", "rollups_5m", "rollups_1h", "rollups_1d"];
+const HISTORY: [&str; 6] = ["events", "chunks", "results", "rollups_5m", "rollups_1h", "rollups_1d"];
 
 /// One operation of a commit.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     /// Stores a definition, or what is left of one.
     Monitor(Document),
-    /// Adds a transition.
-    Transition(Document),
+    /// Adds an event.
+    Event(Document),
     /// Stores a document of another collection.
     Set(&'static str, Document),
     /// Removes all but the definition of a monitor.
@@ -43,7 +43,7 @@ impl Operation {
     fn document(&self) -> Document {
         match self {
             Self::Monitor(document) => doc! { "in": MONITORS, "put": document },
-            Self::Transition(document) => doc! { "in": TRANSITIONS, "put": document },
+            Self::Event(document) => doc! { "in": EVENTS, "put": document },
             Self::Set(collection, document) => doc! { "in": *collection, "put": document },
             Self::Forget(monitor) => doc! { "forget": monitor },
         }
@@ -96,7 +96,7 @@ pub(super) struct Before {
     pub renewed: Timestamp,
     /// Changes of definitions so far.
     pub changes: i64,
-    /// Number of the last transition.
+    /// Number of the last event.
     pub sequence: u64,
 }
 
@@ -241,7 +241,7 @@ impl Lease {
         StoreError::Superseded { by: name.unwrap_or_else(|| "another process".to_owned()) }
     }
 
-    /// Commits operations, all or none, and carries them out. `sequence` is the number of their last transition.
+    /// Commits operations, all or none, and carries them out. `sequence` is the number of their last event.
     ///
     /// # Errors
     /// The lease is lost; one of them cannot be carried out, and none was; or the server is away, and it is not known
@@ -293,7 +293,7 @@ impl Lease {
             return Ok(());
         }
         let mut monitors = Vec::new();
-        let mut transitions = Vec::new();
+        let mut events = Vec::new();
         let mut forgotten = Vec::new();
         for operation in &self.left {
             if let Ok(monitor) = operation.get_str("forget") {
@@ -309,7 +309,7 @@ impl Lease {
                     let older = doc! { "_id": id, "change": { "$lt": whole(&document, "change") } };
                     monitors.push(doc! { "q": older, "u": document });
                 }
-                TRANSITIONS => transitions.push(document),
+                EVENTS => events.push(document),
                 collection => {
                     let update = doc! { "q": { "_id": id }, "u": document, "upsert": true };
                     checked(collection, remote.update(collection, vec![update])?)?;
@@ -328,13 +328,13 @@ impl Lease {
                 remote.delete(collection, doc! { "monitor": &monitor })?;
             }
         }
-        if !transitions.is_empty() {
-            let refused = remote.insert(TRANSITIONS, transitions.clone())?;
+        if !events.is_empty() {
+            let refused = remote.insert(EVENTS, events.clone())?;
             if !refused.is_empty() {
                 if let Some(passing) = refused.iter().find(|one| !one.is_final()) {
                     return Err(StoreError::Away { reason: passing.message.clone() });
                 }
-                same_or_superseded(remote, &transitions)?;
+                same_or_superseded(remote, &events)?;
             }
         }
         self.left.clear();
@@ -354,25 +354,21 @@ impl Lease {
     }
 }
 
-/// What is there under the numbers of these transitions must be these: otherwise another has written, and we do not know
+/// What is there under the numbers of these events must be these: otherwise another has written, and we do not know
 /// what. One that the server does not take is left to the spool.
-fn same_or_superseded(remote: &Remote, transitions: &[Document]) -> Result<(), StoreError> {
-    let ids: Vec<Bson> = transitions.iter().filter_map(|one| one.get("_id").cloned()).collect();
-    let found = remote.find(TRANSITIONS, doc! { "_id": { "$in": ids } }, doc! {})?;
-    for one in transitions {
+fn same_or_superseded(remote: &Remote, events: &[Document]) -> Result<(), StoreError> {
+    let ids: Vec<Bson> = events.iter().filter_map(|one| one.get("_id").cloned()).collect();
+    let found = remote.find(EVENTS, doc! { "_id": { "$in": ids } }, doc! {})?;
+    for one in events {
         match found.iter().find(|other| other.get("_id") == one.get("_id")) {
-            Some(other)
-                if ["monitor", "time_us", "to"].iter().all(|field| other.get(field) == one.get(field)) => {}
+            Some(other) if other.get("identity") == one.get("identity") => {}
             Some(_) => {
                 return Err(StoreError::Superseded {
                     by: "another process, which has written under our numbers".to_owned(),
                 });
             }
             None => {
-                tracing::error!(
-                    "MongoDB does not take the transition {:?}; the spool has it",
-                    one.get("_id")
-                );
+                tracing::error!("MongoDB does not take the event {:?}; the spool has it", one.get("_id"));
             }
         }
     }

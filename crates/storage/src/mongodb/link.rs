@@ -20,7 +20,7 @@ use super::send::Unsent;
 use super::state::{RemoteState, Work};
 use super::{MongoOptions, Timing};
 use crate::error::StoreError;
-use crate::ports::{DefinitionStore, MainRecord};
+use crate::ports::{Commit, DefinitionStore, MainRecord};
 use crate::retention::Retention;
 use crate::rollup::MICROS_A_DAY;
 use crate::sqlite::SqliteStore;
@@ -318,7 +318,7 @@ impl Link {
         }
     }
 
-    /// Sends transitions, then how far their readers are, and what else is small.
+    /// Sends events, then how far their consumers are, and what else is small.
     pub(super) fn send_news(&self) -> Result<(), StoreError> {
         if self.has_kept()? {
             let mut held = self.lease();
@@ -331,20 +331,20 @@ impl Link {
             // Read under the lease, so that a monitor that is being removed does not come back with its last change.
             let mut held = self.lease();
             let sent = self.recent.cursor(SENDER)?;
-            let page = self.recent.transitions_after(sent, PAGE)?;
+            let page = self.recent.events_after(sent, PAGE)?;
             let (mut operations, mut last, mut bytes) = (Vec::new(), None, 0);
-            for (number, transition) in &page {
-                let document = documents::transition(*number, transition)?;
+            for (number, event) in &page {
+                let document = documents::event(*number, event)?;
                 bytes += mongodb::bson::serialize_to_vec(&document).map_or(0, |bytes| bytes.len());
                 if last.is_some() && bytes > COMMIT_BYTES {
                     break;
                 }
-                operations.push(Operation::Transition(document));
+                operations.push(Operation::Event(document));
                 last = Some(*number);
             }
             let Some(last) = last else { break };
             self.commit(&mut held, Some(last), |_| Ok(operations))?;
-            self.recent.advance_cursor(SENDER, last)?;
+            self.recent.commit(Commit { events: &[], cursor: Some((SENDER, last)) })?;
         }
         let (metas, cursors) = {
             let mut unsent = self.unsent();

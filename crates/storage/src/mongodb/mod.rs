@@ -2,7 +2,7 @@
 //!
 //! The spool is an embedded store in a folder. It takes every write first, so that checks, statuses and the live page go
 //! on while MongoDB is away, and keeps a copy of the definitions and of the main record. `link` is the thread that sends
-//! what is new: transitions at once, checks as documents of an hour (`send`), which it makes documents of a day and
+//! what is new: events at once, checks as documents of an hour (`send`), which it makes documents of a day and
 //! rollups of when the day is over (`compact`); `attach` gets the lease and makes both agree. `lease` lets one process
 //! write at a time, `schema` has the collections, `documents` what is in them, `read` and `results` answer from both, and
 //! `reserve` keeps room for what MongoDB has taken.
@@ -29,10 +29,10 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use tokio::time::Instant;
-use wise_core::{CheckRecord, ManagedBy, MonitorDefinition, MonitorId, Timestamp, Transition};
+use wise_core::{CheckRecord, Event, ManagedBy, MonitorDefinition, MonitorId, MonitorState, Timestamp};
 
 use crate::error::StoreError;
-use crate::ports::{DefinitionStore, HistoryStore, LastState, MainRecord, StateChanges};
+use crate::ports::{Commit, DefinitionStore, HistoryStore, MainRecord, Timeline};
 use crate::query::{Answer, QueryPlan, ResultQuery, SeriesPieces, StoredResult, answer};
 use crate::retention::Retention;
 use crate::sqlite::{SqliteOptions, SqliteStore};
@@ -186,6 +186,7 @@ impl MongoStore {
         &self,
         definition: &MonitorDefinition,
         expected: Option<u64>,
+        change: impl Fn() -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let mut held = self.link.lease();
         self.recent().would_store(definition, expected)?;
@@ -198,10 +199,7 @@ impl MongoStore {
         let sent = self.link.commit(&mut held, None, |lease| {
             Ok(vec![Operation::Monitor(documents::monitor(definition, lease.changes + 1)?)])
         });
-        self.keep(&mut held, definition, sent, || match expected {
-            None => self.recent().insert_monitor(definition),
-            Some(expected) => self.recent().update_monitor(definition, expected),
-        })
+        self.keep(&mut held, definition, sent, change)
     }
 
     /// Stores a change of a definition here when MongoDB has taken it, or is to get it later.
@@ -238,24 +236,53 @@ impl DefinitionStore for MongoStore {
     }
 
     fn insert_monitor(&self, definition: &MonitorDefinition) -> Result<(), StoreError> {
-        self.store_definition(definition, None)
+        self.store_definition(definition, None, || self.recent().insert_monitor(definition))
     }
 
     fn update_monitor(&self, definition: &MonitorDefinition, expected: u64) -> Result<(), StoreError> {
-        self.store_definition(definition, Some(expected))
+        self.store_definition(definition, Some(expected), || {
+            self.recent().update_monitor(definition, expected)
+        })
     }
 
-    fn delete_monitor(&self, id: MonitorId) -> Result<(), StoreError> {
+    fn remove_monitor(&self, removal: &Event) -> Result<u64, StoreError> {
+        let id = removal.monitor;
         let mut held = self.link.lease();
         let definition = self.recent().monitor(id)?.ok_or(StoreError::NotFound)?;
         self.link.reserve.ensure(0)?;
-        // How much a monitor's changes of status take to go is not known beforehand.
         self.link.try_spool()?;
         let sent = self.link.commit(&mut held, None, |lease| {
-            let tombstone = documents::tombstone(id, lease.changes + 1);
-            Ok(vec![Operation::Monitor(tombstone), Operation::Forget(id.to_string())])
+            let removed = documents::removed(&definition, removal.time, lease.changes + 1)?;
+            Ok(vec![Operation::Monitor(removed)])
         });
-        self.keep(&mut held, &definition, sent, || self.recent().delete_monitor(id))
+        let number = std::cell::Cell::new(0);
+        self.keep(&mut held, &definition, sent, || {
+            number.set(self.recent().remove_monitor(removal)?);
+            Ok(())
+        })?;
+        self.wake();
+        Ok(number.get())
+    }
+
+    fn restore_monitor(&self, definition: &MonitorDefinition, event: &Event) -> Result<u64, StoreError> {
+        let number = std::cell::Cell::new(0);
+        self.store_definition(definition, None, || {
+            number.set(self.recent().restore_monitor(definition, event)?);
+            Ok(())
+        })?;
+        self.wake();
+        Ok(number.get())
+    }
+
+    fn removed_monitors(&self) -> Result<Vec<(MonitorDefinition, Timestamp)>, StoreError> {
+        self.recent().removed_monitors()
+    }
+
+    fn purge_monitor(&self, id: MonitorId) -> Result<(), StoreError> {
+        let mut held = self.link.lease();
+        self.link.commit(&mut held, None, |lease| Ok(attach::purge(id, lease)))?;
+        self.link.note_changes(&held)?;
+        self.recent().purge_monitor(id)
     }
 
     fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
@@ -273,43 +300,48 @@ impl DefinitionStore for MongoStore {
 }
 
 impl MainRecord for MongoStore {
-    fn commit(&self, transitions: &[Transition]) -> Result<Vec<u64>, StoreError> {
-        let numbers = self.recent().commit(transitions)?;
-        if !transitions.is_empty() {
+    fn commit(&self, commit: Commit<'_>) -> Result<Vec<u64>, StoreError> {
+        let numbers = self.recent().commit(commit)?;
+        if let Some((consumer, _)) = commit.cursor {
+            self.link.unsent().cursors.insert(consumer.to_owned());
+        }
+        if !commit.events.is_empty() {
             self.wake();
         }
         Ok(numbers)
     }
 
-    fn transitions_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, Transition)>, StoreError> {
-        self.recent().transitions_after(after, limit)
+    fn events_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
+        self.recent().events_after(after, limit)
     }
 
-    fn transitions_of(
+    fn unseen_events(&self, consumer: &str, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
+        self.recent().unseen_events(consumer, limit)
+    }
+
+    fn events_of(
         &self,
         monitor: MonitorId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Vec<(u64, Transition)>, StoreError> {
-        self.recent().transitions_of(monitor, before, limit)
+    ) -> Result<Vec<(u64, Event)>, StoreError> {
+        self.recent().events_of(monitor, before, limit)
     }
 
-    fn states(&self, monitor: Option<MonitorId>, from: Timestamp) -> Result<StateChanges, StoreError> {
-        self.recent().states(monitor, from)
+    fn timeline(&self, monitor: Option<MonitorId>, from: Timestamp) -> Result<Timeline, StoreError> {
+        self.recent().timeline(monitor, from)
     }
 
-    fn last_states(&self) -> Result<HashMap<MonitorId, LastState>, StoreError> {
-        self.recent().last_states()
+    fn states(&self) -> Result<HashMap<MonitorId, MonitorState>, StoreError> {
+        self.recent().states()
+    }
+
+    fn last_event(&self) -> Result<u64, StoreError> {
+        self.recent().last_event()
     }
 
     fn cursor(&self, consumer: &str) -> Result<u64, StoreError> {
         self.recent().cursor(consumer)
-    }
-
-    fn advance_cursor(&self, consumer: &str, sequence: u64) -> Result<(), StoreError> {
-        self.recent().advance_cursor(consumer, sequence)?;
-        self.link.unsent().cursors.insert(consumer.to_owned());
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mongodb::bson::{Bson, RawDocumentBuf, doc};
-use wise_core::{MonitorDefinition, MonitorId, Timestamp, Transition};
+use wise_core::{Event, MonitorDefinition, MonitorId, Timestamp};
 
 use super::compact::documents_of_day;
 use super::documents::{self, Span, date, micros};
@@ -131,21 +131,28 @@ impl Movable for MongoStore {
         Ok(found)
     }
 
-    fn put_monitors(&self, all: &[MonitorDefinition]) -> Result<(), StoreError> {
+    fn put_monitors(
+        &self,
+        all: &[MonitorDefinition],
+        removed: &[(MonitorDefinition, Timestamp)],
+    ) -> Result<(), StoreError> {
         let first = self.link.lease().as_ref().map_or(0, |lease| lease.changes) + 1;
-        let made = all
-            .iter()
-            .zip(first..)
-            .map(|(one, change)| Ok((0, Operation::Monitor(documents::monitor(one, change)?))));
+        let every = all.iter().map(|one| (one, None)).chain(removed.iter().map(|(one, at)| (one, Some(*at))));
+        let made = every.zip(first..).map(|((one, removed), change)| {
+            let document = match removed {
+                None => documents::monitor(one, change)?,
+                Some(at) => documents::removed(one, at, change)?,
+            };
+            Ok((0, Operation::Monitor(document)))
+        });
         self.commit_all(made.collect::<Result<_, StoreError>>()?, false)?;
         self.link.note_changes(&self.link.lease())?;
-        self.link.recent.take_over_monitors(all)
+        self.link.recent.take_over_monitors(all, removed)
     }
 
-    fn put_transitions(&self, all: &[(u64, Transition)]) -> Result<(), StoreError> {
-        let made = all
-            .iter()
-            .map(|(number, one)| Ok((*number, Operation::Transition(documents::transition(*number, one)?))));
+    fn put_events(&self, all: &[(u64, Event)]) -> Result<(), StoreError> {
+        let made =
+            all.iter().map(|(number, one)| Ok((*number, Operation::Event(documents::event(*number, one)?))));
         self.commit_all(made.collect::<Result<_, StoreError>>()?, true)
     }
 

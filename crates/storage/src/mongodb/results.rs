@@ -47,8 +47,13 @@ impl Link {
                 break;
             }
             day = chunk.day;
+            if query.probe.as_ref().is_some_and(|probe| *probe != chunk.probe()) {
+                continue;
+            }
             match chunk.gather_results(range.clone(), query.failed, &mut gathering) {
-                Ok(count) => gathered += count,
+                // How many have the class is not known before they are looked at.
+                Ok(count) if query.class.is_none() => gathered += count,
+                Ok(_) => {}
                 Err(error) => tracing::error!("{error}; it is left out"),
             }
         }
@@ -60,6 +65,9 @@ impl Link {
                     0 => None,
                     number => probe.evidence_of(number),
                 };
+                if query.class.as_ref().is_some_and(|class| evidence.is_none_or(|one| one.class != *class)) {
+                    continue;
+                }
                 let status = columns.statuses[index];
                 found.push(StoredResult {
                     time: Timestamp::from_micros(columns.times[index]),

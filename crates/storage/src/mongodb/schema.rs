@@ -15,9 +15,9 @@ pub(super) const FORMAT: i64 = 1;
 
 /// Definitions.
 pub(super) const MONITORS: &str = "monitors";
-/// Changes of status.
-pub(super) const TRANSITIONS: &str = "transitions";
-/// How far readers of transitions have come.
+/// The main record.
+pub(super) const EVENTS: &str = "events";
+/// How far consumers of events have come.
 pub(super) const CURSORS: &str = "cursors";
 /// Small settings of the store's own.
 pub(super) const META: &str = "meta";
@@ -94,7 +94,7 @@ pub(super) fn shapes(retention: &Retention) -> Vec<Shape> {
             fields: &[
                 ("_id", "string", true, "id of the monitor"),
                 ("change", "long", true, "number of the change that made it so"),
-                ("name", "string", false, "its name"),
+                ("name", "string", false, "its name; missing once it is removed"),
                 ("kind", "string", false, "its kind, such as website"),
                 ("enabled", "bool", false, "whether it is checked"),
                 ("tags", "array", false, "its tags, `name` and `value` each"),
@@ -104,36 +104,58 @@ pub(super) fn shapes(retention: &Retention) -> Vec<Shape> {
                 ("updated_at", "date", false, "when it was changed last"),
                 ("updated_by", "string", false, "by whom"),
                 ("definition", "string", false, "all of it as JSON, secrets sealed"),
-                ("removed", "date", false, "when it was removed; what is left then goes after a week"),
+                ("removed", "date", false, "when it was removed; it can be brought back for a day"),
+                ("purged", "date", false, "when it was forgotten; what is left then goes after a week"),
             ],
             indexes: vec![
                 Index { keys: &["name"], is_unique: true, expiry: None },
                 index(&["kind"]),
-                expiring(&["removed"], TOMBSTONE),
+                expiring(&["purged"], TOMBSTONE),
             ],
         },
         Shape {
-            name: TRANSITIONS,
-            about: "changes of status; they stay as long as their monitor",
+            name: EVENTS,
+            about: "the main record: what changed, in one sequence; events stay as long as their monitor",
             fields: &[
                 ("_id", "long", true, "its number in the main record"),
                 ("monitor", "string", true, "id of the monitor"),
-                ("time", "date", true, "when"),
+                ("time", "date", true, "when it was decided"),
                 ("time_us", "long", true, "the same in microseconds since 1970"),
+                (
+                    "type",
+                    "string",
+                    true,
+                    "`raised`, `changed`, `cleared` (a condition), `status`, `gap`, `removed`, `restored`",
+                ),
+                ("identity", "string", true, "the same wherever and under whatever number it is stored"),
+                (
+                    "condition",
+                    "object",
+                    false,
+                    "`key`, `kind`, `probe`, `severity`, `metric`, `labels` (`name` and `value` each)",
+                ),
                 ("from", "string", false, "status before"),
-                ("to", "string", true, "status after"),
-                ("down", "bool", true, "whether the monitor is down"),
-                ("reason", "object", false, "`class`, `code`, `message`, `probe`, `metric`, `value`"),
-                ("evidence", "string", false, "what the deciding check saw, as JSON"),
+                ("to", "string", false, "status after"),
+                ("down", "bool", false, "whether the monitor is down"),
+                (
+                    "since",
+                    "date",
+                    false,
+                    "when the condition, the status or the gap began; may precede `time`",
+                ),
+                ("until", "date", false, "when the gap ended"),
+                ("class", "string", false, "why: the error class, or `threshold`"),
+                ("message", "string", false, "why, in a sentence"),
+                ("event", "string", true, "all of it as JSON, with the evidence of the deciding check"),
             ],
-            indexes: vec![index(&["monitor", "_id"]), index(&["time"])],
+            indexes: vec![index(&["monitor", "_id"]), index(&["time"]), index(&["type", "time"])],
         },
         Shape {
             name: CURSORS,
-            about: "how far readers of transitions have come",
+            about: "how far consumers of events have come",
             fields: &[
-                ("_id", "string", true, "the reader"),
-                ("sequence", "long", true, "number of the last transition it has seen to"),
+                ("_id", "string", true, "the consumer"),
+                ("sequence", "long", true, "number of the last event it has taken in"),
             ],
             indexes: vec![],
         },
@@ -172,7 +194,7 @@ pub(super) fn shapes(retention: &Retention) -> Vec<Shape> {
                 ("beat", "long", true, "counted up by each sign of life"),
                 ("renewed", "date", true, "when the last one was"),
                 ("changes", "long", true, "changes of definitions so far"),
-                ("sequence", "long", true, "number of the last transition"),
+                ("sequence", "long", true, "number of the last event"),
                 ("pending", "array", true, "the last commit: anyone who comes next completes it"),
             ],
             indexes: vec![],

@@ -14,8 +14,38 @@ pub struct ResultQuery {
     pub to: Timestamp,
     /// Only checks that failed.
     pub failed: bool,
+    /// Only checks of this probe.
+    pub probe: Option<String>,
+    /// Only checks that failed with this error class.
+    pub class: Option<String>,
     /// How many at most.
     pub limit: usize,
+}
+
+impl ResultQuery {
+    /// All checks of a monitor in a range, so many at most.
+    pub fn of(monitor: MonitorId, (from, to): (Timestamp, Timestamp), limit: usize) -> Self {
+        Self { monitor, from, to, failed: false, probe: None, class: None, limit }
+    }
+
+    /// Only checks that failed.
+    pub fn failed(mut self, failed: bool) -> Self {
+        self.failed = failed;
+        self
+    }
+
+    /// Only checks of this probe, if one is given.
+    pub fn probe(mut self, probe: Option<String>) -> Self {
+        self.probe = probe;
+        self
+    }
+
+    /// Only checks that failed with this class, if one is given.
+    pub fn class(mut self, class: Option<String>) -> Self {
+        self.failed |= class.is_some();
+        self.class = class;
+        self
+    }
 }
 
 /// A check as it was stored.

@@ -1,6 +1,6 @@
 //! The embedded store: a folder with one main file, and one file a day of raw history.
 //!
-//! `main_file` keeps definitions and the main record, `days` the history, one `day` each; `head` is what is not sealed yet,
+//! `main_file` keeps objects (`definitions`) and the main record (`record`), `days` the history, one `day` each; `head` is what is not sealed yet,
 //! `compact` makes one sealed file of a day that is over (`day_writer`), and its rollups (`rollup_file`, `rollup_chunk`).
 //! `files` knows the names, `folder_lock` keeps others out, `read` and `results` read across files, `export` for other
 //! backends. SQLite does the crash safety.
@@ -11,16 +11,17 @@ mod compact;
 mod day;
 mod day_writer;
 mod days;
+mod definitions;
 mod export;
 mod files;
 mod folder_lock;
 mod head;
-mod main_copy;
 mod main_file;
 mod movable;
 mod open;
 mod pool;
 mod read;
+mod record;
 mod results;
 mod rice;
 mod rollup_chunk;
@@ -31,10 +32,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use wise_core::{CheckRecord, MonitorDefinition, MonitorId, Timestamp, Transition};
+use wise_core::{CheckRecord, Event, MonitorDefinition, MonitorId, MonitorState, Timestamp};
 
 use crate::error::StoreError;
-use crate::ports::{DefinitionStore, HistoryStore, LastState, MainRecord, StateChanges};
+use crate::ports::{Commit, DefinitionStore, HistoryStore, MainRecord, Timeline};
 use crate::query::{Answer, QueryPlan, ResultQuery, SeriesPieces, StoredResult};
 use crate::retention::Retention;
 
@@ -107,7 +108,7 @@ impl SqliteStore {
 impl SqliteStore {
     /// One definition.
     pub(crate) fn monitor(&self, id: MonitorId) -> Result<Option<MonitorDefinition>, StoreError> {
-        self.main.monitor(id)
+        self.main.read(|connection| definitions::one(connection, id))
     }
 
     /// Whether a definition could be stored: added, or changed from version `expected`.
@@ -116,7 +117,7 @@ impl SqliteStore {
         one: &MonitorDefinition,
         expected: Option<u64>,
     ) -> Result<(), StoreError> {
-        self.main.would_store(one, expected)
+        self.main.read(|connection| definitions::would_store(connection, one, expected))
     }
 
     /// Whether there is such a monitor.
@@ -124,25 +125,30 @@ impl SqliteStore {
         self.days.key(id).is_some()
     }
 
-    /// Makes the definitions those of another store.
-    pub(crate) fn take_over_monitors(&self, all: &[MonitorDefinition]) -> Result<(), StoreError> {
-        self.main.take_over_monitors(all)
+    /// Makes the definitions those of another store, `removed` those that it keeps for a while.
+    pub(crate) fn take_over_monitors(
+        &self,
+        all: &[MonitorDefinition],
+        removed: &[(MonitorDefinition, Timestamp)],
+    ) -> Result<(), StoreError> {
+        self.main.write(|transaction| definitions::take_over(transaction, all, removed))?;
+        self.main.load_keys()
     }
 
-    /// Takes over transitions of another store; see there.
-    pub(crate) fn take_over_transitions(
+    /// Takes over events of another store; see there.
+    pub(crate) fn take_over_events(
         &self,
         reader: &str,
         after: u64,
-        theirs: &[(u64, Transition)],
+        theirs: &[(u64, Event)],
         floor: u64,
     ) -> Result<(), StoreError> {
-        self.main.take_over_transitions(reader, after, theirs, floor)
+        self.main.write(|transaction| record::take_over(transaction, reader, after, theirs, floor))
     }
 
     /// How far every consumer has come.
     pub(crate) fn cursors(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.main.cursors()
+        self.main.read(record::cursors)
     }
 
     /// Every setting of the store's own.
@@ -181,7 +187,7 @@ pub fn read_definitions(folder: &Path) -> Result<Vec<MonitorDefinition>, StoreEr
 
 impl DefinitionStore for SqliteStore {
     fn monitors(&self) -> Result<Vec<MonitorDefinition>, StoreError> {
-        self.main.monitors()
+        self.main.read(definitions::all)
     }
 
     fn insert_monitor(&self, definition: &MonitorDefinition) -> Result<(), StoreError> {
@@ -189,11 +195,29 @@ impl DefinitionStore for SqliteStore {
     }
 
     fn update_monitor(&self, definition: &MonitorDefinition, expected: u64) -> Result<(), StoreError> {
-        self.main.update(definition, expected)
+        self.main.write(|transaction| definitions::update(transaction, definition, expected))
     }
 
-    fn delete_monitor(&self, id: MonitorId) -> Result<(), StoreError> {
-        self.main.delete(id)
+    fn remove_monitor(&self, removal: &Event) -> Result<u64, StoreError> {
+        self.main.write(|transaction| {
+            definitions::remove(transaction, removal.monitor, removal.time)?;
+            record::store(transaction, None, removal)
+        })
+    }
+
+    fn restore_monitor(&self, definition: &MonitorDefinition, event: &Event) -> Result<u64, StoreError> {
+        self.main.write(|transaction| {
+            definitions::insert(transaction, definition)?;
+            record::store(transaction, None, event)
+        })
+    }
+
+    fn removed_monitors(&self) -> Result<Vec<(MonitorDefinition, Timestamp)>, StoreError> {
+        self.main.read(definitions::removed)
+    }
+
+    fn purge_monitor(&self, id: MonitorId) -> Result<(), StoreError> {
+        self.main.purge(id)
     }
 
     fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
@@ -206,37 +230,51 @@ impl DefinitionStore for SqliteStore {
 }
 
 impl MainRecord for SqliteStore {
-    fn commit(&self, transitions: &[Transition]) -> Result<Vec<u64>, StoreError> {
-        self.main.commit(transitions)
+    fn commit(&self, commit: Commit<'_>) -> Result<Vec<u64>, StoreError> {
+        self.main.write(|transaction| {
+            let numbers = commit
+                .events
+                .iter()
+                .map(|event| record::store(transaction, None, event))
+                .collect::<Result<_, _>>()?;
+            if let Some((consumer, sequence)) = commit.cursor {
+                record::advance(transaction, consumer, sequence)?;
+            }
+            Ok(numbers)
+        })
     }
 
-    fn transitions_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, Transition)>, StoreError> {
-        self.main.transitions_after(after, limit)
+    fn events_after(&self, after: u64, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
+        self.main.read(|connection| record::after(connection, after, limit))
     }
 
-    fn transitions_of(
+    fn unseen_events(&self, consumer: &str, limit: usize) -> Result<Vec<(u64, Event)>, StoreError> {
+        self.main.read(|connection| record::unseen(connection, consumer, limit))
+    }
+
+    fn events_of(
         &self,
         monitor: MonitorId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Vec<(u64, Transition)>, StoreError> {
-        self.main.transitions_of(monitor, before, limit)
+    ) -> Result<Vec<(u64, Event)>, StoreError> {
+        self.main.read(|connection| record::of(connection, monitor, before, limit))
     }
 
-    fn states(&self, monitor: Option<MonitorId>, from: Timestamp) -> Result<StateChanges, StoreError> {
-        self.main.states(monitor, from)
+    fn timeline(&self, monitor: Option<MonitorId>, from: Timestamp) -> Result<Timeline, StoreError> {
+        self.main.read(|connection| record::timeline(connection, monitor, from))
     }
 
-    fn last_states(&self) -> Result<HashMap<MonitorId, LastState>, StoreError> {
-        self.main.last_states()
+    fn states(&self) -> Result<HashMap<MonitorId, MonitorState>, StoreError> {
+        self.main.read(record::states)
+    }
+
+    fn last_event(&self) -> Result<u64, StoreError> {
+        self.main.read(record::last)
     }
 
     fn cursor(&self, consumer: &str) -> Result<u64, StoreError> {
-        self.main.cursor(consumer)
-    }
-
-    fn advance_cursor(&self, consumer: &str, sequence: u64) -> Result<(), StoreError> {
-        self.main.advance_cursor(consumer, sequence)
+        self.main.read(|connection| record::cursor(connection, consumer))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::params;
-use wise_core::{MonitorDefinition, MonitorId, Timestamp, Transition};
+use wise_core::{Event, MonitorDefinition, MonitorId, Timestamp};
 
 use super::day::PROBE;
 use super::day_writer::DayWriter;
@@ -12,7 +12,7 @@ use super::files::{State, day_file, rollups_in};
 use super::open::{Access, open};
 use super::rollup_chunk::{Wanted, decode};
 use super::rollup_file::{NamedRollup, RollupFile, Source, file_of};
-use super::{SqliteStore, compact};
+use super::{SqliteStore, compact, record};
 use crate::columns::chunk::Effort;
 use crate::columns::{ProbeColumns, SeriesName};
 use crate::error::StoreError;
@@ -27,7 +27,7 @@ impl Movable for SqliteStore {
     }
 
     fn cursors(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.main.cursors()
+        self.main.read(record::cursors)
     }
 
     fn sample_days(&self) -> Result<Vec<i64>, StoreError> {
@@ -47,17 +47,21 @@ impl Movable for SqliteStore {
         self.days.rollups_of(tier, monitors, without)
     }
 
-    fn put_monitors(&self, all: &[MonitorDefinition]) -> Result<(), StoreError> {
+    fn put_monitors(
+        &self,
+        all: &[MonitorDefinition],
+        removed: &[(MonitorDefinition, Timestamp)],
+    ) -> Result<(), StoreError> {
         let mut both: BTreeMap<MonitorId, MonitorDefinition> =
             self.monitors()?.into_iter().map(|one| (one.id, one)).collect();
         both.extend(all.iter().map(|one| (one.id, one.clone())));
-        self.main.take_over_monitors(&both.into_values().collect::<Vec<_>>())
+        self.take_over_monitors(&both.into_values().collect::<Vec<_>>(), removed)
     }
 
-    fn put_transitions(&self, all: &[(u64, Transition)]) -> Result<(), StoreError> {
+    fn put_events(&self, all: &[(u64, Event)]) -> Result<(), StoreError> {
         let (Some((first, _)), Some((last, _))) = (all.first(), all.last()) else { return Ok(()) };
         // A page that is put twice takes its own place.
-        self.main.put_transitions(*first, all, *last)
+        self.main.write(|transaction| record::put(transaction, *first, all, *last))
     }
 
     fn put_day(&self, day: i64, _: bool, next: Monitors<'_>) -> Result<(), StoreError> {

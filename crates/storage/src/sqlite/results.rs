@@ -1,6 +1,6 @@
 //! Listing checks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use wise_core::{MonitorId, Status, Timestamp};
@@ -59,12 +59,15 @@ impl Days {
         let path = day_file(&self.folder, day, state);
         let wrap = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
         let (from, to) = (query.from.as_micros(), query.to.as_micros());
+        let file = open(&path, Access::Read)?;
+        let wanted = Wanted::of(&file, query).map_err(wrap)?;
         // (time, probe, origin, duration, status, failure)
         let mut rows: Vec<(i64, u32, u32, u32, u8, u32)> = Vec::new();
         let mut take = |probe: u32, origin: u32, columns: &Columns| {
             for (index, time) in columns.times.iter().enumerate() {
                 let failure = columns.failures[index];
-                if (from..to).contains(time) && (!query.failed || failure != 0) {
+                if (from..to).contains(time) && (!query.failed || failure != 0) && wanted.has(probe, failure)
+                {
                     rows.push((
                         *time,
                         probe,
@@ -76,7 +79,6 @@ impl Days {
                 }
             }
         };
-        let file = open(&path, Access::Read)?;
         if state == State::Open
             && let Some(opened) = self.lock().days.get(&day)
         {
@@ -154,6 +156,38 @@ impl Days {
             }
         }
         Ok(last)
+    }
+}
+
+/// What a query asks for, by the numbers of a file; `None` where it asks for all.
+struct Wanted {
+    probe: Option<u32>,
+    failures: Option<HashSet<u32>>,
+}
+
+impl Wanted {
+    fn of(file: &Connection, query: &ResultQuery) -> rusqlite::Result<Self> {
+        let number = |probe: &String| {
+            file.query_row("SELECT id FROM name WHERE name = ?1", [format!("{PROBE}{probe}")], |row| {
+                row.get(0)
+            })
+            .optional()
+            // Zero stands for no probe.
+            .map(Option::unwrap_or_default)
+        };
+        let numbers = |class: &String| {
+            let mut statement = file.prepare("SELECT id FROM evidence WHERE class = ?1")?;
+            statement.query_map([class], |row| row.get(0))?.collect()
+        };
+        Ok(Self {
+            probe: query.probe.as_ref().map(number).transpose()?,
+            failures: query.class.as_ref().map(numbers).transpose()?,
+        })
+    }
+
+    fn has(&self, probe: u32, failure: u32) -> bool {
+        self.probe.is_none_or(|wanted| wanted == probe)
+            && self.failures.as_ref().is_none_or(|wanted| wanted.contains(&failure))
     }
 }
 

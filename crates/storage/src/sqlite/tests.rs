@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use wise_core::{
-    Failure, FoundMetric, Labels, MetricRef, MetricSpec, MonitorSpec, Reading, ReadingValue, Reason, Status,
-    common,
+    EventKind, Failure, FoundMetric, Labels, MetricRef, MetricSpec, MonitorSpec, Reading, ReadingValue,
+    Status, common,
 };
 
 use super::*;
@@ -70,13 +70,8 @@ fn failed(id: MonitorId, time: Timestamp, evidence: Option<serde_json::Value>) -
 }
 
 fn all_results(store: &SqliteStore, id: MonitorId) -> Vec<StoredResult> {
-    let query = ResultQuery {
-        monitor: id,
-        from: Timestamp::default(),
-        to: START.plus(Duration::from_secs(1 << 30)),
-        failed: false,
-        limit: 100_000,
-    };
+    let query =
+        ResultQuery::of(id, (Timestamp::default(), START.plus(Duration::from_secs(1 << 30))), 100_000);
     store.results(&query).unwrap()
 }
 
@@ -105,52 +100,10 @@ fn definitions_keep_their_rules() {
     drop(store);
     let store = SqliteStore::open(&options(folder.path()), START).unwrap();
     assert_eq!(store.monitors().unwrap()[0], shop);
-    store.delete_monitor(shop.id).unwrap();
-    assert!(matches!(store.delete_monitor(shop.id), Err(StoreError::NotFound)));
+    let removal = Event { monitor: shop.id, time: START, kind: EventKind::Removed { name: String::new() } };
+    store.remove_monitor(&removal).unwrap();
+    assert!(matches!(store.remove_monitor(&removal), Err(StoreError::NotFound)));
     assert_eq!(store.monitors().unwrap().len(), 1);
-}
-
-#[test]
-fn transitions_are_numbered_and_consumers_resume() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
-    let shop = definition("shop");
-    store.insert_monitor(&shop).unwrap();
-    let reason = Reason {
-        class: "refused".to_owned(),
-        code: None,
-        message: "connection refused".to_owned(),
-        probe: Some("availability".to_owned()),
-        metric: None,
-        value: None,
-    };
-    let change = |seconds: u64, to: Status, down: bool| Transition {
-        monitor: shop.id,
-        time: START.plus(Duration::from_secs(seconds)),
-        from: Some(Status::Healthy),
-        to,
-        down,
-        reason: down.then(|| reason.clone()),
-        evidence: down.then(|| Arc::new(json!({"a": 1}))),
-    };
-    let all = [
-        change(0, Status::Healthy, false),
-        change(10, Status::Unhealthy, true),
-        change(20, Status::Unknown, false),
-    ];
-    assert_eq!(store.commit(&all).unwrap(), [1, 2, 3]);
-    store.advance_cursor("log", 2).unwrap();
-    store.advance_cursor("log", 1).unwrap();
-    drop(store);
-    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
-    let cursor = store.cursor("log").unwrap();
-    assert_eq!(store.transitions_after(cursor, 10).unwrap(), [(3, all[2].clone())]);
-    assert_eq!(store.transitions_of(shop.id, Some(3), 1).unwrap(), [(2, all[1].clone())]);
-    let last = &store.last_states().unwrap()[&shop.id];
-    assert!(last.was_down && last.status == Status::Unknown);
-    let states = store.states(Some(shop.id), START.plus(Duration::from_secs(15))).unwrap();
-    assert_eq!(states[&shop.id].len(), 2);
-    assert!(states[&shop.id][0].2);
 }
 
 #[test]
@@ -213,7 +166,7 @@ fn evidence_is_kept_on_change_and_referred_to() {
     records.extend((1..50).map(|i| failed(shop.id, at(i), None)));
     records.push(record(shop.id, at(50), 0.1));
     store.append(&records).unwrap();
-    let query = ResultQuery { monitor: shop.id, from: START, to: at(100), failed: true, limit: 1000 };
+    let query = ResultQuery::of(shop.id, (START, at(100)), 1000).failed(true);
     let results = store.results(&query).unwrap();
     assert_eq!(results.len(), 50);
     assert!(results.iter().all(|result| result.evidence == Some(json!({"first": true}))));

@@ -5,7 +5,7 @@ use std::thread;
 
 use wise_storage::StoreError;
 
-use crate::{START, added, at, definition, on_every_backend, total};
+use crate::{START, added, at, definition, on_every_backend, removal, total};
 
 #[test]
 fn versions_guard_changes_and_names_are_taken_once() {
@@ -35,8 +35,8 @@ fn versions_guard_changes_and_names_are_taken_once() {
         assert_eq!(names, ["other", "store"], "what was refused changed nothing");
         assert_eq!(store.monitors().unwrap().into_iter().find(|one| one.id == shop.id), Some(shop.clone()));
         assert_eq!((store.meta("first").unwrap(), store.meta("none").unwrap()), (Some("ü".to_owned()), None));
-        store.delete_monitor(shop.id).unwrap();
-        assert!(matches!(store.delete_monitor(shop.id), Err(StoreError::NotFound)));
+        store.remove_monitor(&removal(shop.id, at(2))).unwrap();
+        assert!(matches!(store.remove_monitor(&removal(shop.id, at(3))), Err(StoreError::NotFound)));
         store.insert_monitor(&definition("store")).unwrap();
     });
 }

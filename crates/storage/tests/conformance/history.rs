@@ -4,7 +4,7 @@ use wise_core::{Failure, MonitorId, Reading, Status, Timestamp, common};
 use wise_storage::ports::Store;
 use wise_storage::{Aggregate, Grouping, Matcher, QueryPlan, ResultQuery, StoredResult};
 
-use crate::{Bed, REQUESTS, SIZE, START, TOTAL, added, at, check, on_every_backend, sized, total};
+use crate::{Bed, REQUESTS, SIZE, START, TOTAL, added, at, check, on_every_backend, removal, sized, total};
 
 const DAY: u64 = 86_400;
 
@@ -23,7 +23,7 @@ fn points(
 
 fn results(store: &dyn Store, id: MonitorId) -> Vec<StoredResult> {
     let to = at(100 * DAY);
-    let query = ResultQuery { monitor: id, from: Timestamp::default(), to, failed: false, limit: 100_000 };
+    let query = ResultQuery::of(id, (Timestamp::default(), to), 100_000);
     store.results(&query).expect("results")
 }
 
@@ -171,7 +171,7 @@ fn failures_keep_their_evidence_and_last_checks_are_known() {
         store.append(&[failed(0, Some(serde_json::json!({"first": true}))), failed(30, None)]).unwrap();
         store.append(&[total(id, at(60), 0.1)]).unwrap();
         in_every_state(bed, store, |store, state| {
-            let query = ResultQuery { monitor: id, from: START, to: at(3600), failed: true, limit: 10 };
+            let query = ResultQuery::of(id, (START, at(3600)), 10).failed(true);
             let found = store.results(&query).unwrap();
             assert_eq!(found.len(), 2, "{state}");
             for one in &found {
@@ -197,7 +197,8 @@ fn a_monitor_that_is_gone_answers_nothing_and_its_checks_are_no_error() {
         let store = bed.open(START);
         let (gone, stays) = (added(&*store, "gone"), added(&*store, "stays"));
         store.append(&[total(gone, at(0), 1.0), total(stays, at(0), 1.0)]).unwrap();
-        store.delete_monitor(gone).unwrap();
+        store.remove_monitor(&removal(gone, at(1))).unwrap();
+        store.purge_monitor(gone).unwrap();
         store.append(&[total(gone, at(30), 1.0), total(stays, at(30), 1.0)]).unwrap();
         in_every_state(bed, store, |store, state| {
             assert!(results(store, gone).is_empty(), "{state}");

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it wants fails at once")]
 
+mod consumers;
 mod definitions;
 mod history;
 mod migration;
@@ -15,10 +16,10 @@ use std::time::Duration;
 use serde_json::json;
 use tempfile::TempDir;
 use wise_core::{
-    CheckRecord, Labels, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading, ReadingValue,
-    Status, Timestamp,
+    CheckRecord, Event, EventKind, Labels, MetricSpec, MonitorDefinition, MonitorId, MonitorSpec, Reading,
+    ReadingValue, Reason, Status, StatusChange, Timestamp,
 };
-use wise_storage::ports::Store;
+use wise_storage::ports::{Commit, Store};
 use wise_storage::{MongoOptions, MongoStore, Retention, SqliteOptions, SqliteStore, Timing};
 use wise_testbed::Mongo;
 
@@ -154,6 +155,31 @@ fn added(store: &dyn Store, name: &str) -> MonitorId {
     let definition = definition(name);
     store.insert_monitor(&definition).expect("the definition is stored");
     definition.id
+}
+
+/// A change of status. Unhealthy is down, since two seconds.
+fn change(monitor: MonitorId, time: Timestamp, to: Status) -> Event {
+    let down = to == Status::Unhealthy;
+    let kind = EventKind::Status(StatusChange {
+        from: Some(Status::Healthy),
+        to,
+        down,
+        since: if down { time.minus(Duration::from_secs(2)) } else { time },
+        reason: down.then(|| Reason::new("refused", "keine Verbindung ü")),
+    });
+    Event { monitor, time, kind }
+}
+
+fn removal(id: MonitorId, time: Timestamp) -> Event {
+    Event { monitor: id, time, kind: EventKind::Removed { name: "shop".to_owned() } }
+}
+
+fn commit(store: &dyn Store, events: &[Event]) -> Vec<u64> {
+    store.commit(Commit::of(events)).expect("the events are stored")
+}
+
+fn advance(store: &dyn Store, consumer: &str, sequence: u64) {
+    store.commit(Commit { events: &[], cursor: Some((consumer, sequence)) }).expect("the cursor is stored");
 }
 
 fn check(id: MonitorId, time: Timestamp, readings: Vec<Reading>) -> CheckRecord {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use wise_core::{Failure, MonitorId, Reading, Status, Timestamp, Transition, common};
-use wise_storage::ports::{DefinitionStore, HistoryStore, MainRecord, Store};
+use wise_core::{Failure, MonitorId, Reading, Status, Timestamp, common};
+use wise_storage::ports::{DefinitionStore, HistoryStore, Store};
 use wise_storage::{
     Aggregate, MongoOptions, MongoStore, Movable, QueryPlan, ResultQuery, SqliteStore, Timing, migrate,
 };
@@ -47,19 +47,16 @@ fn filled(folder: &Path) -> (SqliteStore, Vec<MonitorId>) {
             .collect();
         store.append(&records).unwrap();
     }
-    let change = |number: u64| Transition {
-        monitor: monitors[0],
-        time: at(number * 1000),
-        from: Some(Status::Healthy),
-        to: if number.is_multiple_of(2) { Status::Healthy } else { Status::Unhealthy },
-        down: number % 2 == 1,
-        reason: None,
-        evidence: Some(std::sync::Arc::new(json!({"$n": number}))),
+    let number_of = |number: u64| {
+        let to = if number.is_multiple_of(2) { Status::Healthy } else { Status::Unhealthy };
+        crate::change(monitors[0], at(number * 1000), to)
     };
     for page in (0..1200).collect::<Vec<u64>>().chunks(100) {
-        store.commit(&page.iter().map(|number| change(*number)).collect::<Vec<_>>()).unwrap();
+        crate::commit(&store, &page.iter().map(|number| number_of(*number)).collect::<Vec<_>>());
     }
-    store.advance_cursor("log", 700).unwrap();
+    crate::advance(&store, "log", 700);
+    let removed = added(&store, "removed");
+    store.remove_monitor(&crate::removal(removed, NOW)).unwrap();
     store.set_meta("first_start", "done").unwrap();
     store.compact_all(NOW).unwrap();
     store.maintain(NOW).unwrap();
@@ -74,13 +71,14 @@ fn everything(store: &dyn Store, monitors: &[MonitorId]) -> Everything {
     let mut definitions = store.monitors().unwrap();
     definitions.sort_by_key(|one| one.id);
     found.extend(definitions.iter().map(|one| serde_json::to_string(one).unwrap()));
-    found.extend(store.transitions_after(0, 10_000).unwrap().iter().map(|one| format!("{one:?}")));
+    found.extend(store.events_after(0, 10_000).unwrap().iter().map(|one| format!("{one:?}")));
     found.push(format!("log {} {:?}", store.cursor("log").unwrap(), store.meta("first_start").unwrap()));
-    let mut states: Vec<String> = store.last_states().unwrap().iter().map(|one| format!("{one:?}")).collect();
+    found.push(format!("{:?}", store.removed_monitors().unwrap()));
+    let mut states: Vec<String> = store.states().unwrap().iter().map(|one| format!("{one:?}")).collect();
     states.sort();
     found.extend(states);
     for id in monitors {
-        let query = ResultQuery { monitor: *id, from: START, to: NOW, failed: false, limit: 100_000 };
+        let query = ResultQuery::of(*id, (START, NOW), 100_000);
         found.extend(store.results(&query).unwrap().iter().map(|one| format!("{one:?}")));
         for metric in [TOTAL.name, SIZE.name, REQUESTS.name] {
             for aggregate in ["avg", "min", "max", "sum", "last", "count", "stddev", "increase", "p50", "p95"]
@@ -172,7 +170,7 @@ fn everything_moves_both_ways_and_goes_on_after_a_cut() {
         let to = Movable::Mongo(in_mongo(&server, folders[1].path()));
         let mut again = Vec::new();
         let moved = migrate(&from, &to, NOW, |text| again.push(text.to_owned())).unwrap();
-        assert_eq!((moved.monitors, moved.transitions), (3, 1200));
+        assert_eq!((moved.monitors, moved.events), (3, 1201));
         assert!(again[0].starts_with("an earlier migration is gone on with"), "{again:?}");
         assert!(
             again.len() < told.len() + 10 && !again.iter().any(|text| text.contains("3 monitors")),
@@ -196,11 +194,11 @@ fn everything_moves_both_ways_and_goes_on_after_a_cut() {
         let target = SqliteStore::open(&embedded(folders[2].path()), NOW).unwrap();
         let to = Movable::Sqlite(Box::new(target));
         let moved = migrate(&from, &to, NOW, |_| {}).unwrap();
-        assert_eq!((moved.monitors, moved.transitions), (3, 1200));
+        assert_eq!((moved.monitors, moved.events), (3, 1201));
         let Movable::Sqlite(back) = to else { panic!("it is in a folder") };
         same(&expected, &everything(&*back, &monitors), "back in a folder");
         // It goes on being used.
-        let next = back.commit(&[]).unwrap();
+        let next = crate::commit(&*back, &[]);
         assert!(next.is_empty());
         back.append(&[check(monitors[0], at(10 * DAY + 4000), vec![])]).unwrap();
         drop(back);

@@ -1,4 +1,4 @@
-import type { History, MetricInfo, ThresholdPair, Transition } from '../../api/types.ts';
+import type { History, MetricInfo, MonitorEvent, ThresholdPair } from '../../api/types.ts';
 import { align, isEmpty, perSecond, seriesLabel } from '../../charts/series.ts';
 import type { ChartSpec } from '../../charts/spec.ts';
 import { valueText } from '../../units/format.ts';
@@ -148,13 +148,14 @@ function bounds(metric: MetricInfo, override: ThresholdPair | undefined): ChartS
   return lines;
 }
 
-/** When it was down, in seconds, from transitions that are newest first. */
-export function outagesOf(transitions: readonly Transition[], nowMs: number): ChartSpec['outages'] {
+/** When it was down, in seconds, from events that are newest first. */
+export function outagesOf(events: readonly MonitorEvent[], nowMs: number): ChartSpec['outages'] {
   const spans: ChartSpec['outages'] = [];
   let end = nowMs;
-  for (const { time, down } of transitions) {
-    const start = Date.parse(time);
-    if (down) spans.push({ from: start / 1000, to: end / 1000 });
+  for (const event of events) {
+    if (event.type !== 'status') continue;
+    const start = Date.parse(event.since);
+    if (event.down) spans.push({ from: start / 1000, to: end / 1000 });
     end = start;
   }
   return spans;

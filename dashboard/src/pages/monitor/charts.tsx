@@ -1,6 +1,6 @@
 import { useMemo } from 'preact/hooks';
 import { api } from '../../api/client.ts';
-import type { Monitor, Plugin, Transition } from '../../api/types.ts';
+import type { Monitor, MonitorEvent, Plugin } from '../../api/types.ts';
 import { Chart } from '../../charts/chart.tsx';
 import { location, setQuery } from '../../router/router.ts';
 import { serverNow } from '../../time/clock.ts';
@@ -14,12 +14,12 @@ interface Props {
   monitor: Monitor;
   plugin: Plugin | undefined;
   range: Range;
-  transitions: readonly Transition[];
+  events: readonly MonitorEvent[];
 }
 
 const MOST_POINTS = 400;
 
-export function Charts({ monitor, plugin, range, transitions }: Props) {
+export function Charts({ monitor, plugin, range, events }: Props) {
   const asked = location.value.query.get('charts') ?? '';
   const metrics = useMemo(
     () => drawn(namedMetrics(plugin?.metrics ?? []), plugin?.headline, asked.split(',')),
@@ -47,11 +47,11 @@ export function Charts({ monitor, plugin, range, transitions }: Props) {
         metrics,
         histories,
         thresholds: monitor.thresholds,
-        outages: outagesOf(transitions, serverNow()),
+        outages: outagesOf(events, serverNow()),
         from: range.from,
         to: range.to,
       }),
-    [histories, transitions, JSON.stringify(monitor.thresholds)],
+    [histories, events, JSON.stringify(monitor.thresholds)],
   );
   const zoom = (from: number, to: number) =>
     setQuery(absoluteQuery(from * 1000, to * 1000), { replace: false });

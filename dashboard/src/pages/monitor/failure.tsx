@@ -1,5 +1,5 @@
 import { api } from '../../api/client.ts';
-import type { CheckResult, JsonObject, Monitor, Plugin, Transition } from '../../api/types.ts';
+import type { CheckResult, JsonObject, Monitor, Plugin } from '../../api/types.ts';
 import { serverNow } from '../../time/clock.ts';
 import { Ago, At } from '../../time/time.tsx';
 import { useRequest } from '../../ui/request.ts';
@@ -13,12 +13,11 @@ const LOOKED_AT = 50;
 interface Props {
   monitor: Monitor;
   plugin: Plugin | undefined;
-  transitions: readonly Transition[];
   fresh: string | null;
 }
 
 /** Why the last failed check failed, with all that was written down about it. */
-export function Failure({ monitor, plugin, transitions, fresh }: Props) {
+export function Failure({ monitor, plugin, fresh }: Props) {
   const failed = useRequest(
     (signal) => {
       const from = new Date(serverNow() - REACH_MS).toISOString();
@@ -29,7 +28,7 @@ export function Failure({ monitor, plugin, transitions, fresh }: Props) {
   const results = failed.data.value?.items ?? [];
   const last = results[0];
   if (!last) return null;
-  const { evidence, time } = evidenceOf(last, results, transitions);
+  const { evidence, time } = evidenceOf(last, results, monitor);
   const known = plugin?.error_classes.find(({ name }) => name === last.error_class);
   return (
     <section class="card section failure" aria-labelledby="failure">
@@ -74,14 +73,14 @@ function startsWith(message: string | null, title: string): boolean {
 function evidenceOf(
   last: CheckResult,
   results: readonly CheckResult[],
-  transitions: readonly Transition[],
+  monitor: Monitor,
 ): { evidence: JsonObject | null; time: string } {
   const written = results.find(
     ({ evidence, error_class }) => evidence !== null && error_class === last.error_class,
   );
-  const noted = transitions.find(
-    ({ evidence, reason }) => evidence !== null && reason?.class === last.error_class,
+  if (written) return { evidence: written.evidence, time: written.time };
+  const noted = monitor.conditions.find(
+    ({ evidence, reason }) => evidence !== undefined && reason.class === last.error_class,
   );
-  const source = written ?? noted;
-  return { evidence: source?.evidence ?? null, time: source?.time ?? last.time };
+  return { evidence: noted?.evidence ?? null, time: noted?.since ?? last.time };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { History, MetricInfo, Transition } from '../../api/types.ts';
+import type { History, MetricInfo, MonitorEvent } from '../../api/types.ts';
 import { chartsOf, namedMetrics, outagesOf } from './charts-model.ts';
 import {
   assertionsOf,
@@ -86,13 +86,14 @@ describe('the charts of a page', () => {
   });
 
   it('shade the times when it was down, the last one up to now', () => {
-    const at = (time: string, down: boolean) => ({ time, down }) as Transition;
-    const transitions = [
+    const at = (since: string, down: boolean) => ({ type: 'status', since, down }) as MonitorEvent;
+    const events = [
+      { type: 'raised' } as MonitorEvent,
       at('1970-01-01T00:05:00Z', true),
       at('1970-01-01T00:02:00Z', false),
       at('1970-01-01T00:01:00Z', true),
     ];
-    expect(outagesOf(transitions, 360_000)).toEqual([
+    expect(outagesOf(events, 360_000)).toEqual([
       { from: 300, to: 360 },
       { from: 60, to: 120 },
     ]);

@@ -4,7 +4,7 @@ import { plugins } from '../../api/catalogue.ts';
 import { api } from '../../api/client.ts';
 import { asApiError } from '../../api/problem.ts';
 import { href } from '../../base.ts';
-import { onTransition, views } from '../../live/store.ts';
+import { onEvent, views } from '../../live/store.ts';
 import { location, navigate, paths } from '../../router/router.ts';
 import { useShortcuts } from '../../shell/shortcuts.ts';
 import { isProblem, severity } from '../../status/status.ts';
@@ -14,6 +14,7 @@ import { ProblemBox } from '../../ui/problem.tsx';
 import { useRequest } from '../../ui/request.ts';
 import { PageHeading } from '../heading.tsx';
 import { Charts } from './charts.tsx';
+import { Conditions } from './conditions.tsx';
 import { Dependencies, Facts } from './facts.tsx';
 import { Failure } from './failure.tsx';
 import { MonitorHeader } from './header.tsx';
@@ -25,13 +26,13 @@ import { Results } from './results.tsx';
 import { Timeline } from './timeline.tsx';
 
 const WINDOWS = ['24h', '7d', '30d', '90d'];
-const TRANSITIONS = 200;
+const EVENTS = 200;
 const RELOAD_MS = 5000;
 
 export function MonitorPage({ id }: { id: string }) {
   const monitor = useRequest((signal) => api.monitor(id, signal), [id]);
   const uptime = useRequest((signal) => api.uptime(id, WINDOWS, signal), [id]);
-  const transitions = useRequest((signal) => api.transitions(id, { limit: TRANSITIONS }, signal), [id]);
+  const events = useRequest((signal) => api.events(id, { limit: EVENTS }, signal), [id]);
 
   const view = views.value.get(id);
   const lastCheck = view?.item.last_check ?? null;
@@ -43,11 +44,11 @@ export function MonitorPage({ id }: { id: string }) {
   }, [fresh]);
   useEffect(
     () =>
-      onTransition((transition) => {
-        if (transition.monitor !== id) return;
+      onEvent((event) => {
+        if (event.monitor !== id) return;
         batch(() => {
           monitor.reload();
-          transitions.reload();
+          events.reload();
         });
       }),
     [id],
@@ -63,28 +64,29 @@ export function MonitorPage({ id }: { id: string }) {
   if (!shown) return <Missing error={monitor.error.value} onRetry={monitor.reload} />;
   const status = view?.status ?? shown.status;
   const plugin = plugins.value?.find(({ kind }) => kind === shown.kind);
-  const history = transitions.data.value?.items ?? [];
-  const failure = <Failure monitor={shown} plugin={plugin} transitions={history} fresh={fresh} />;
+  const history = events.data.value?.items ?? [];
+  const failure = <Failure monitor={shown} plugin={plugin} fresh={fresh} />;
   return (
     <div class="page page-monitor">
       <MonitorHeader monitor={shown} view={view} plugin={plugin} onChanged={monitor.reload} />
       <Kpis monitor={shown} view={view} uptime={uptime.data.value?.items ?? []} plugin={plugin} />
       <div class="monitor-columns">
         <div class="monitor-main">
+          <Conditions monitor={shown} plugin={plugin} />
           {isProblem(status) && failure}
           <section class="card section" aria-labelledby="history">
             <div class="section-head">
               <h2 id="history">History</h2>
               <RangePicker range={range} />
             </div>
-            <Charts monitor={shown} plugin={plugin} range={range} transitions={history} />
+            <Charts monitor={shown} plugin={plugin} range={range} events={history} />
           </section>
           {!isProblem(status) && failure}
           <Readings id={id} fresh={fresh} plugin={plugin} />
           <Results id={id} fresh={fresh} />
         </div>
         <aside class="monitor-side" aria-label="About this monitor">
-          <Timeline transitions={history} more={transitions.data.value?.next_cursor !== null} />
+          <Timeline events={history} plugin={plugin} more={events.data.value?.next_cursor !== null} />
           <Dependencies monitor={shown} />
           <Facts monitor={shown} />
         </aside>

@@ -248,6 +248,11 @@ impl ReadChunk {
         Ok(())
     }
 
+    /// The name of its probe.
+    pub(in crate::mongodb) fn probe(&self) -> &str {
+        &self.probe.probe
+    }
+
     /// Adds its checks in a range of microseconds without what they have measured, or only those that failed; answers how
     /// many there were.
     pub(in crate::mongodb) fn gather_results(

@@ -1,4 +1,4 @@
-//! What documents hold, and how they come about: definitions and transitions (`record`), checks (`checks`), rollups.
+//! What documents hold, and how they come about: definitions and events (`record`), checks (`checks`), rollups.
 
 mod checks;
 mod record;
@@ -7,13 +7,12 @@ mod rollups;
 use std::collections::BTreeMap;
 
 use mongodb::bson::{
-    DateTime, Document, RawDocumentBuf, deserialize_from_document, serialize_to_document,
-    serialize_to_raw_document_buf,
+    DateTime, Document, RawDocumentBuf, deserialize_from_document, serialize_to_raw_document_buf,
 };
 use serde::Serialize;
 
 pub(super) use checks::{Span, chunks, read_chunk, results};
-pub(super) use record::{monitor, read_monitor, read_transition, tombstone, transition};
+pub(super) use record::{Found, event, monitor, read_event, read_monitor, removed, tombstone};
 pub(super) use rollups::{NamedRollup, read_rollups, rollups};
 
 use crate::error::StoreError;
@@ -31,11 +30,7 @@ fn damaged(id: impl std::fmt::Debug, reason: impl std::fmt::Display) -> StoreErr
     StoreError::Damaged { path: "the store in MongoDB".into(), reason: format!("document {id:?}: {reason}") }
 }
 
-fn encoded(document: &impl Serialize) -> Result<Document, StoreError> {
-    serialize_to_document(document).map_err(|error| StoreError::Server { reason: error.to_string() })
-}
-
-/// The same as bytes: what there is much of.
+/// A document as bytes: what there is much of.
 fn encoded_raw(document: &impl Serialize) -> Result<RawDocumentBuf, StoreError> {
     serialize_to_raw_document_buf(document).map_err(|error| StoreError::Server { reason: error.to_string() })
 }

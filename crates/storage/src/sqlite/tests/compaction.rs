@@ -64,7 +64,7 @@ fn days_that_are_over_are_compacted_and_rolled_up() {
     assert_eq!(ask(&store, 3, "count")[1].1, 2881.0);
     assert_eq!(ask(&store, 800, "avg").len(), 432, "points of ten minutes, from rollups of five");
     // What belongs to a monitor that is gone goes with the next compaction.
-    store.delete_monitor(shop.id).unwrap();
+    store.purge_monitor(shop.id).unwrap();
     let other = definition("other");
     store.insert_monitor(&other).unwrap();
     store.append(&[record(other.id, at(4 * 86_400), 1.0)]).unwrap();

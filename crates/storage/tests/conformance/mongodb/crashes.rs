@@ -32,7 +32,7 @@ fn a_holder_that_was_paused_cannot_write() {
         })
         .unwrap();
         assert!(waited > 0 && begun.elapsed() >= Duration::from_secs(2));
-        new.commit(&[change(shop, 10)]).unwrap();
+        crate::commit(&new, &[change(shop, 10)]);
         new.send_all(at(10)).unwrap();
 
         // The old one wakes up.
@@ -40,10 +40,16 @@ fn a_holder_that_was_paused_cannot_write() {
         changed.version = 2;
         let refused = old.update_monitor(&changed, 1);
         assert!(matches!(&refused, Err(StoreError::Superseded { by }) if by == "second"), "{refused:?}");
-        assert!(old.insert_monitor(&definition("late")).is_err() && old.delete_monitor(shop).is_err());
+        assert!(
+            old.insert_monitor(&definition("late")).is_err()
+                && old.remove_monitor(&crate::removal(shop, at(11))).is_err()
+        );
         // What it has measured stays with it until it has the store again.
         old.append(&[total(shop, at(20), 0.2)]).unwrap();
-        old.commit(&[change(shop, 21)]).unwrap();
+        // Two consumers have seen an event that gets another number; one of them has seen nothing of the other process.
+        let late = crate::commit(&old, &[change(shop, 21), change(shop, 22)]);
+        crate::advance(&old, "log", late[0]);
+        crate::advance(&old, "all", late[1]);
         assert!(matches!(old.send_all(at(30)), Err(StoreError::Superseded { .. })));
         assert_eq!(old.state().lost().borrow().as_deref(), Some("second"));
         assert_eq!(all_results(&new, shop), 1);
@@ -53,9 +59,15 @@ fn a_holder_that_was_paused_cannot_write() {
         drop(new);
 
         let again = open(first_options);
-        let changes: Vec<_> = again.transitions_after(0, 10).unwrap();
-        assert_eq!(changes.iter().map(|(_, one)| one.time).collect::<Vec<_>>(), [at(10), at(21)]);
+        let changes: Vec<_> = again.events_after(0, 10).unwrap();
+        assert_eq!(changes.iter().map(|(_, one)| one.time).collect::<Vec<_>>(), [at(10), at(21), at(22)]);
         assert!(changes[1].0 > changes[0].0);
+        let unseen = |consumer: &str| -> Vec<_> {
+            again.unseen_events(consumer, 10).unwrap().into_iter().map(|(_, one)| one.time).collect()
+        };
+        assert_eq!((unseen("log"), unseen("all")), (vec![at(10), at(22)], vec![at(10)]), "each once");
+        crate::advance(&again, "log", changes[2].0);
+        assert_eq!((unseen("log"), unseen("new").len()), (vec![], 3));
         assert_eq!(all_results(&again, shop), 3, "what both have measured");
         again.send_all(at(60)).unwrap();
         let count = QueryPlan::of(shop, TOTAL.name, (START, at(60)), 1, Aggregate::Count);
@@ -124,7 +136,7 @@ fn in_spool(spool: &Path, statement: &str) -> Option<String> {
 }
 
 fn numbers(store: &MongoStore) -> Vec<(u64, wise_core::Timestamp)> {
-    store.transitions_after(0, 1000).unwrap().into_iter().map(|(number, one)| (number, one.time)).collect()
+    store.events_after(0, 1000).unwrap().into_iter().map(|(number, one)| (number, one.time)).collect()
 }
 
 #[test]
@@ -134,7 +146,7 @@ fn a_crash_after_a_commit_writes_nothing_twice() {
         let store = open(options(&server, spool.path(), "a"));
         let shop = added(&store, "shop");
         for second in 0..10 {
-            store.commit(&[change(shop, second)]).unwrap();
+            crate::commit(&store, &[change(shop, second)]);
         }
         store.send_all(at(60)).unwrap();
         let before = numbers(&store);
@@ -151,7 +163,7 @@ fn a_crash_after_a_commit_writes_nothing_twice() {
         }
         in_spool(spool.path(), "UPDATE cursor SET sequence = 3 WHERE consumer = 'mongodb'");
         let store = open(options(&server, spool.path(), "a"));
-        store.commit(&[change(shop, 100)]).unwrap();
+        crate::commit(&store, &[change(shop, 100)]);
         store.send_all(at(200)).unwrap();
         let all = numbers(&store);
         assert_eq!((all.len(), &all[..10]), (11, &before[..]));
@@ -166,10 +178,10 @@ fn a_right_that_was_granted_and_never_used_hides_nothing() {
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let store = open(options(&server, first.path(), "first"));
         let shop = added(&store, "shop");
-        store.commit(&[change(shop, 1)]).unwrap();
+        crate::commit(&store, &[change(shop, 1)]);
         drop(store);
         let other = open(options(&server, second.path(), "second"));
-        other.commit(&[change(shop, 2)]).unwrap();
+        crate::commit(&other, &[change(shop, 2)]);
         other.insert_monitor(&definition("mail")).unwrap();
         other.set_meta("first_start", "by the second").unwrap();
         drop(other);
@@ -183,7 +195,7 @@ fn a_right_that_was_granted_and_never_used_hides_nothing() {
         assert_eq!(numbers(&store).len(), 2);
         assert_eq!(store.monitors().unwrap().len(), 2);
         assert_eq!(store.meta("first_start").unwrap().as_deref(), Some("by the second"));
-        store.commit(&[change(shop, 3)]).unwrap();
+        crate::commit(&store, &[change(shop, 3)]);
         store.send_all(at(60)).unwrap();
         let all = numbers(&store);
         drop(store);
@@ -197,19 +209,21 @@ fn a_commit_that_was_cut_off_is_completed_and_one_that_cannot_be_is_left_out() {
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let store = open(options(&server, first.path(), "first"));
         let shop = added(&store, "shop");
-        store.commit(&[change(shop, 1)]).unwrap();
+        crate::commit(&store, &[change(shop, 1)]);
         store.send_all(at(10)).unwrap();
         drop(store);
         // Put into the document of the writer, and then the machine was gone.
-        let transition = mongodb::bson::doc! {
+        let begun = crate::change(shop, at(50), wise_core::Status::Unhealthy);
+        let event = mongodb::bson::doc! {
             "_id": 77_i64, "monitor": shop.to_string(), "time": mongodb::bson::DateTime::from_millis(at(50).as_millis()),
-            "time_us": at(50).as_micros(), "to": "unhealthy", "down": true,
+            "time_us": at(50).as_micros(), "type": "status", "identity": begun.identity(),
+            "event": serde_json::to_string(&begun.kind).unwrap(),
         };
-        let pending = mongodb::bson::doc! { "in": "transitions", "put": transition };
+        let pending = mongodb::bson::doc! { "in": "events", "put": event };
         left_behind(&server, mongodb::bson::doc! { "$set": { "pending": [pending], "sequence": 77_i64 } });
         let store = open(options(&server, second.path(), "second"));
         assert_eq!(numbers(&store).last(), Some(&(77, at(50))));
-        assert!(store.commit(&[change(shop, 60)]).unwrap()[0] > 77);
+        assert!(crate::commit(&store, &[change(shop, 60)])[0] > 77);
         drop(store);
         let bad =
             mongodb::bson::doc! { "in": "monitors", "put": { "_id": "x", "change": 1000_i64, "name": 5 } };

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use wise_storage::ports::{HistoryStore, MainRecord};
+use wise_storage::ports::HistoryStore;
 use wise_storage::{Aggregate, MongoStore, QueryPlan, ResultQuery};
 
 use super::*;
@@ -46,7 +46,7 @@ fn the_queries_of_the_documentation_work() {
         let spool = tempfile::tempdir().unwrap();
         let store = open(options(&server, spool.path(), "a"));
         let shop = added(&store, "shop");
-        store.commit(&[change(shop, 1), change(shop, 2)]).unwrap();
+        crate::commit(&store, &[change(shop, 1), change(shop, 2)]);
         for minute in 0..1440 {
             let mut one = total(shop, at(minute * 60), 0.1 + minute as f64 / 1000.0);
             if minute % 100 == 0 {
@@ -119,7 +119,7 @@ fn a_document_that_is_too_large_is_cut_and_holds_nobody_up() {
         drop(store);
         let copy = open(options(&server, elsewhere.path(), "b"));
         assert_eq!((all_results(&copy, noisy), all_results(&copy, quiet)), (900, 900));
-        let query = ResultQuery { monitor: noisy, from: START, to: at(1000), failed: true, limit: 1 };
+        let query = ResultQuery::of(noisy, (START, at(1000)), 1).failed(true);
         let last = copy.results(&query).unwrap().remove(0);
         assert_eq!(
             (last.failure.unwrap().1.as_deref(), &last.evidence.unwrap()["at"]),

@@ -8,7 +8,7 @@ mod outages;
 use std::path::Path;
 use std::time::Duration;
 
-use wise_core::{Status, Transition};
+use wise_core::{Event, Status};
 use wise_storage::ports::HistoryStore;
 use wise_storage::{MongoOptions, MongoStore, ResultQuery, Timing};
 use wise_testbed::Mongo;
@@ -46,20 +46,12 @@ fn open(options: MongoOptions) -> MongoStore {
         .expect("it opens")
 }
 
-fn change(monitor: wise_core::MonitorId, second: u64) -> Transition {
+fn change(monitor: wise_core::MonitorId, second: u64) -> Event {
     let to = if second.is_multiple_of(2) { Status::Healthy } else { Status::Unhealthy };
-    Transition {
-        monitor,
-        time: at(second),
-        from: None,
-        to,
-        down: to == Status::Unhealthy,
-        reason: None,
-        evidence: None,
-    }
+    crate::change(monitor, at(second), to)
 }
 
 fn all_results(store: &dyn HistoryStore, monitor: wise_core::MonitorId) -> usize {
-    let query = ResultQuery { monitor, from: START, to: at(1_000_000), failed: false, limit: 10_000_000 };
+    let query = ResultQuery::of(monitor, (START, at(1_000_000)), 10_000_000);
     store.results(&query).expect("results").len()
 }

@@ -18,14 +18,14 @@ fn with_the_server_away_everything_waits_and_is_written_once_in_order() {
         let store = open(options(&server, spool.path(), "a"));
         let shop = added(&store, "shop");
         store.append(&[total(shop, at(0), 0.1)]).unwrap();
-        store.commit(&[change(shop, 0)]).unwrap();
+        crate::commit(&store, &[change(shop, 0)]);
         server.service.stop();
         until("it is noticed", || if store.state().is_connected() { Err("connected") } else { Ok(()) });
         // Away in the middle: checks and changes of status go on, what is promised is refused.
         for second in 1..200 {
             store.append(&[total(shop, at(second), 0.1)]).unwrap();
             if second % 10 == 0 {
-                store.commit(&[change(shop, second)]).unwrap();
+                crate::commit(&store, &[change(shop, second)]);
             }
         }
         let refused = store.insert_monitor(&definition("promised"));
@@ -39,7 +39,7 @@ fn with_the_server_away_everything_waits_and_is_written_once_in_order() {
         let store = open(options(&server, spool.path(), "a"));
         assert_eq!(store.monitors().unwrap().len(), 2);
         store.append(&[total(shop, at(200), 0.1)]).unwrap();
-        let last = store.commit(&[change(shop, 201)]).unwrap();
+        let last = crate::commit(&store, &[change(shop, 201)]);
         server.start_again();
         until("it is noticed", || {
             if store.state().is_connected() { Ok(()) } else { Err(store.state().trouble()) }
@@ -51,7 +51,7 @@ fn with_the_server_away_everything_waits_and_is_written_once_in_order() {
         names.sort();
         assert_eq!(names, ["of a file", "shop"]);
         assert_eq!(all_results(&copy, shop), 201);
-        let changes = copy.transitions_after(0, 1000).unwrap();
+        let changes = copy.events_after(0, 1000).unwrap();
         assert_eq!(changes.len(), 21, "each once");
         assert!(changes.is_sorted_by_key(|(number, change)| (*number, change.time)), "in order");
         assert_eq!(changes.last().map(|(number, _)| *number), last.first().copied());
@@ -102,7 +102,7 @@ fn a_server_that_does_not_answer_holds_nobody_up() {
         let begun = Instant::now();
         for second in 0..50 {
             store.append(&[total(shop, at(second), 0.1)]).unwrap();
-            store.commit(&[change(shop, second)]).unwrap();
+            crate::commit(&store, &[change(shop, second)]);
         }
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
         let refused = store.insert_monitor(&definition("promised"));
@@ -120,7 +120,7 @@ fn a_server_that_does_not_answer_holds_nobody_up() {
         drop(store);
         let elsewhere = tempfile::tempdir().unwrap();
         let copy = open(options(&server, elsewhere.path(), "b"));
-        assert_eq!(copy.transitions_after(0, 1000).unwrap().len(), 50);
+        assert_eq!(copy.events_after(0, 1000).unwrap().len(), 50);
         assert_eq!(all_results(&copy, shop), 50);
     }
 }
@@ -160,7 +160,10 @@ fn a_spool_that_cannot_be_written_refuses_a_change_before_mongodb_has_it() {
         let shop = added(&store, "shop");
         let other = rusqlite::Connection::open(spool.path().join("wise.sqlite3")).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let refused = [store.insert_monitor(&definition("late")), store.delete_monitor(shop)];
+        let refused = [
+            store.insert_monitor(&definition("late")),
+            store.remove_monitor(&crate::removal(shop, at(1))).map(drop),
+        ];
         assert!(refused.iter().all(|one| matches!(one, Err(StoreError::InUse { .. }))), "{refused:?}");
         other.execute_batch("ROLLBACK").unwrap();
         // Nothing was half made: it goes on as if no one had asked.

@@ -1,19 +1,14 @@
-//! The live view: every monitor's status, last latency, 24-hour uptime and last hour, kept as verdicts come in.
-//!
-//! `view` is what it shows, `live` how one monitor stands.
-
-mod live;
-mod view;
+//! The live view: every monitor's status, last latency, 24-hour uptime and last hour, kept as checks and events come in.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use wise_core::{CheckRecord, Clock, MonitorDefinition, MonitorId, Reason, Status, Timestamp, Transition};
+use wise_core::{CheckRecord, Clock, Event, MonitorDefinition, MonitorId, MonitorState, Status, Timestamp};
 
-use crate::uptime::UptimeState;
-use live::{Live, bucket_end, letter};
-pub use view::{About, Counts, Group, LastReadings, OverviewDelta, OverviewItem, OverviewSnapshot, Summary};
+use crate::monitor::{Live, bucket_end, letter};
+use crate::uptime::Timeline;
+use crate::view::{About, Counts, Group, OverviewDelta, OverviewItem, OverviewSnapshot, Summary};
 
 /// Buckets of the heartbeat bar.
 pub const BEATS: usize = 60;
@@ -101,18 +96,22 @@ impl Overview {
         }
     }
 
-    /// Brings back what an earlier run knew of a monitor: its status and the changes of the last day.
+    /// Brings back what an earlier run knew of a monitor: its status and conditions, and the changes of the last day.
     pub fn restore(
         &self,
         id: MonitorId,
-        status: (Status, bool, Timestamp, Option<Reason>),
+        earlier: &MonitorState,
         last_check: Option<Timestamp>,
-        states: impl IntoIterator<Item = (Timestamp, UptimeState)>,
+        timeline: Timeline,
     ) {
         let mut state = self.lock();
         let Some(live) = state.monitors.get_mut(&id) else { return };
-        (live.item.status, live.item.down, live.item.since, live.item.reason) = status;
-        live.states = states.into_iter().collect();
+        live.item.status = earlier.status;
+        live.item.down = earlier.down;
+        live.item.since = earlier.since;
+        live.item.reason.clone_from(&earlier.reason);
+        live.item.conditions.clone_from(&earlier.conditions);
+        live.timeline = timeline;
         live.item.last_check = last_check;
     }
 
@@ -136,21 +135,14 @@ impl Overview {
         state.dirty.insert(id);
     }
 
-    /// Takes in verdicts.
-    pub fn apply(&self, records: &[CheckRecord], transitions: &[Transition]) {
+    /// Takes in checks, and the events that came of them.
+    pub fn apply(&self, records: &[CheckRecord], events: &[Event]) {
         let mut state = self.lock();
         let state = &mut *state;
-        for transition in transitions {
-            let Some(live) = state.monitors.get_mut(&transition.monitor) else { continue };
-            live.item.status = transition.to;
-            live.item.down = transition.down;
-            live.item.since = transition.time;
-            live.item.reason.clone_from(&transition.reason);
-            live.states.push_back((transition.time, UptimeState::of(transition.to, transition.down)));
-            if matches!(transition.to, Status::Paused | Status::Unknown) {
-                live.beat(transition.time, letter(transition.to, false), None);
-            }
-            state.dirty.insert(transition.monitor);
+        for event in events {
+            let Some(live) = state.monitors.get_mut(&event.monitor) else { continue };
+            live.take_event(event);
+            state.dirty.insert(event.monitor);
         }
         for record in records {
             let Some(live) = state.monitors.get_mut(&record.monitor) else { continue };
@@ -227,7 +219,10 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wise_core::{Failure, ManualClock, MetricSpec, MonitorSpec, Reading, common};
+    use wise_core::{
+        ClearCause, Condition, ConditionKey, EventKind, Failure, Gap, ManualClock, MetricSpec, MonitorSpec,
+        Reading, Reason, Severity, StatusChange, common,
+    };
 
     static TOTAL: MetricSpec = MetricSpec::latency("t.total_seconds", "Total", "Time of the whole check");
 
@@ -295,21 +290,60 @@ mod tests {
         overview.define(&definition, Duration::from_secs(30), "t.total_seconds", 0);
         assert_eq!(overview.delta().unwrap().items.len(), 1);
         assert!(overview.delta().is_none());
-        let change = |time: Timestamp, to: Status| Transition {
+        let change = |time: Timestamp, since: Timestamp, to: Status| Event {
             monitor: id,
             time,
-            from: None,
-            to,
-            down: to == Status::Unhealthy,
-            reason: None,
-            evidence: None,
+            kind: EventKind::Status(StatusChange {
+                from: None,
+                to,
+                down: to == Status::Unhealthy,
+                since,
+                reason: None,
+            }),
         };
-        overview.apply(&[], &[change(start, Status::Healthy)]);
-        overview.apply(&[], &[change(start.plus(Duration::from_secs(90)), Status::Unhealthy)]);
+        let after = |seconds| start.plus(Duration::from_secs(seconds));
+        overview.apply(&[], &[change(start, start, Status::Healthy)]);
+        overview.apply(&[], &[change(after(95), after(90), Status::Unhealthy)]);
         clock.advance(Duration::from_secs(100));
         let delta = overview.delta().unwrap();
         assert_eq!((delta.items[0].uptime_24h, delta.counts.of(Status::Unhealthy)), (Some(0.9), 1));
+        assert_eq!(overview.item(id).unwrap().since, after(90));
         overview.remove(id);
         assert_eq!(overview.delta().unwrap().removed, [id]);
+    }
+
+    #[test]
+    fn conditions_come_and_go_with_their_events_and_a_gap_is_marked() {
+        let start = Timestamp::from_seconds(1_000_000 * 60);
+        let clock = Arc::new(ManualClock::new(start));
+        let overview = Overview::new(clock.clone());
+        let definition = definition();
+        let id = definition.id;
+        overview.define(&definition, Duration::from_secs(30), "t.total_seconds", 0);
+        let event = |kind: EventKind| Event { monitor: id, time: clock.now(), kind };
+        let condition = |severity: Severity| Condition {
+            key: ConditionKey::ProbeFailing { probe: "storage".to_owned() },
+            severity,
+            since: start,
+            reason: Reason::new("timeout", "no answer"),
+            evidence: None,
+        };
+        let (warning, critical) = (condition(Severity::Warning), condition(Severity::Critical));
+        overview.apply(&[], &[event(EventKind::Raised { condition: warning })]);
+        let change = EventKind::Changed { condition: critical.clone(), before: Severity::Warning };
+        overview.apply(&[], &[event(change)]);
+        assert_eq!(overview.item(id).unwrap().conditions, [critical.clone()]);
+        let cleared = EventKind::Cleared { condition: critical, cause: ClearCause::Recovered };
+        overview.apply(&[], &[event(cleared)]);
+        assert_eq!(overview.item(id).unwrap().conditions, []);
+        clock.advance(Duration::from_secs(180));
+        let gap = Gap {
+            from: start.plus(Duration::from_secs(70)),
+            until: clock.now().plus(Duration::from_secs(90)),
+            reason: Reason::new("unwatched", "stopped"),
+        };
+        overview.apply(&[], &[event(EventKind::Gap(gap))]);
+        let beats = overview.snapshot().items.remove(0).beats;
+        assert_eq!(String::from_utf8_lossy(&beats[55..]), "..???");
     }
 }

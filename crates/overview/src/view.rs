@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wise_core::{MonitorId, Reading, Reason, Status, Timestamp};
+use wise_core::{Condition, MonitorId, Reading, Reason, Status, Timestamp};
 
-use super::BEATS;
+use crate::overview::BEATS;
 
 /// A monitor in the live view.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,8 @@ pub struct OverviewItem {
     pub since: Timestamp,
     /// Why.
     pub reason: Option<Reason>,
+    /// What is wrong, as it was when it was raised or last changed in severity; the oldest first.
+    pub conditions: Vec<Condition>,
     /// When it was last checked.
     pub last_check: Option<Timestamp>,
     /// When it is checked next.
@@ -75,7 +77,7 @@ pub struct Group {
     pub radius: f64,
 }
 
-/// A monitor at a summary.
+/// A monitor in short.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// Identity.

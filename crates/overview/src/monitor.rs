@@ -1,14 +1,16 @@
 //! One monitor in the live view: its last check, and the bar of its last hour.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wise_core::{CheckRecord, MonitorDefinition, ProbeSpec, Status, Timestamp};
+use wise_core::{CheckRecord, Event, EventKind, MonitorDefinition, ProbeSpec, Status, Timestamp};
 
-use super::view::{About, LastReadings, OverviewItem, Summary};
-use super::{BEATS, BUCKET_SECONDS};
-use crate::uptime::{UptimeState, uptime};
+use wise_storage::ports::TimelineChange;
+
+use crate::overview::{BEATS, BUCKET_SECONDS};
+use crate::uptime::Timeline;
+use crate::view::{About, LastReadings, OverviewItem, Summary};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -23,7 +25,7 @@ pub(super) struct Live {
     beats: [u8; BEATS],
     sums: [f32; BEATS],
     counts: [u16; BEATS],
-    pub(super) states: VecDeque<(Timestamp, UptimeState)>,
+    pub(super) timeline: Timeline,
 }
 
 impl Live {
@@ -39,6 +41,7 @@ impl Live {
             down: false,
             since: now,
             reason: None,
+            conditions: Vec::new(),
             last_check: None,
             next_check: None,
             latency_ms: None,
@@ -53,7 +56,46 @@ impl Live {
             beats: [b'.'; BEATS],
             sums: [0.0; BEATS],
             counts: [0; BEATS],
-            states: VecDeque::new(),
+            timeline: Timeline::default(),
+        }
+    }
+
+    /// Takes in an event.
+    pub(super) fn take_event(&mut self, event: &Event) {
+        self.timeline.extend_with(TimelineChange::of(event.time, &event.kind));
+        let item = &mut self.item;
+        match &event.kind {
+            EventKind::Raised { condition } | EventKind::Changed { condition, .. } => {
+                match item.conditions.iter_mut().find(|known| known.key == condition.key) {
+                    Some(known) => known.clone_from(condition),
+                    None => item.conditions.push(condition.clone()),
+                }
+            }
+            EventKind::Cleared { condition, .. } => {
+                item.conditions.retain(|known| known.key != condition.key);
+            }
+            EventKind::Status(change) => {
+                item.status = change.to;
+                item.down = change.down;
+                item.since = change.since;
+                item.reason.clone_from(&change.reason);
+                // That nothing is known yet of a monitor that was just switched on is not worth a mark.
+                let is_told =
+                    change.to == Status::Paused || (change.to == Status::Unknown && change.reason.is_some());
+                if is_told {
+                    self.beat(event.time, letter(change.to, false), None);
+                }
+            }
+            EventKind::Gap(gap) => {
+                let last = gap.until.min(event.time);
+                let first =
+                    gap.from.max(last.minus(Duration::from_secs(BUCKET_SECONDS as u64 * BEATS as u64)));
+                for bucket in bucket_of(first)..=bucket_of(last) {
+                    let time = Timestamp::from_seconds(bucket * BUCKET_SECONDS);
+                    self.beat(time, letter(Status::Unknown, false), None);
+                }
+            }
+            EventKind::Removed { .. } | EventKind::Restored { .. } => {}
         }
     }
 
@@ -126,10 +168,7 @@ impl Live {
     pub(super) fn shown(&mut self, now: Timestamp) -> Summary {
         self.advance(bucket_of(now));
         let from = now.minus(DAY);
-        // One change from before the day says how it began.
-        while self.states.get(1).is_some_and(|(time, _)| *time <= from) {
-            self.states.pop_front();
-        }
+        self.timeline.forget_before(from);
         let item = &self.item;
         Summary {
             id: item.id,
@@ -140,7 +179,7 @@ impl Live {
             reason: item.reason.as_ref().map(|reason| reason.message.clone()),
             last_check: item.last_check,
             latency_ms: item.latency_ms,
-            uptime_24h: uptime(self.states.iter().copied(), from, now).ratio(),
+            uptime_24h: self.timeline.uptime(from, now).ratio(),
             beats: self.beats,
             sums: self.sums,
             counts: self.counts,
