@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::metric::MetricKind;
 use crate::monitor::BuildContext;
 use crate::plugin::{Plugin, ProbeSpec};
+use crate::report::{MetricRef, Reading, ReadingValue, Report};
 
 /// Units that a metric's name may end in.
 pub const UNITS: [&str; 8] = ["seconds", "bytes", "ratio", "count", "total", "state", "days", "celsius"];
@@ -101,6 +102,9 @@ pub fn problems(plugin: &Plugin, cx: &BuildContext) -> Vec<String> {
                     problems.push(format!("the monitor makes no probe `{}`", probe.name));
                 }
             }
+            if !monitor.has_work(ProbeSpec::AVAILABILITY) {
+                problems.push("availability must always have work".to_owned());
+            }
         }
     }
     let mut strange = (plugin.example)();
@@ -117,6 +121,55 @@ pub fn problems(plugin: &Plugin, cx: &BuildContext) -> Vec<String> {
         Err(_) => {}
     }
     problems
+}
+
+/// What is wrong with a report of a plugin: for tests, which give every report of theirs to it.
+pub fn report_problems(plugin: &Plugin, report: &Report) -> Vec<String> {
+    let mut problems = Vec::new();
+    for reading in &report.readings {
+        let name = reading.metric.name();
+        let is_known = match &reading.metric {
+            MetricRef::Declared(spec) => plugin.metrics.iter().any(|known| std::ptr::eq(*known, *spec)),
+            MetricRef::Found(_) => plugin.allows_metric(name),
+        };
+        if !is_known {
+            problems.push(format!("the metric `{name}` is not in the catalogue"));
+        }
+        if let ReadingValue::Exact(number) | ReadingValue::Estimate(number) = reading.value
+            && !number.is_finite()
+        {
+            problems.push(format!("`{name}` is {number}, which is no number"));
+        }
+        for (label, _) in reading.labels.pairs() {
+            if !is_label_name(label) {
+                problems.push(format!("the label `{label}` of `{name}` must match [a-zA-Z_][a-zA-Z0-9_]*"));
+            }
+        }
+    }
+    for duplicate in report.duplicate_series() {
+        let Reading { metric, labels, .. } = &report.readings[duplicate.index];
+        problems.push(format!(
+            "two readings of `{}` have the same labels: {:?}",
+            metric.name(),
+            labels.pairs()
+        ));
+    }
+    if let Some(failure) = &report.failure {
+        let mut known = crate::common::ALL.iter().chain(plugin.classes);
+        if !known.any(|class| std::ptr::eq(*class, failure.class)) {
+            problems.push(format!("the class `{}` is not in the descriptor", failure.class.name));
+        }
+        if report.evidence.is_none() {
+            problems.push(format!("a failed check has evidence: {failure:?}"));
+        }
+    }
+    problems
+}
+
+/// Whether a text may be the name of a label: what Prometheus takes.
+pub fn is_label_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Fields without a description: the settings struct is the documentation.
@@ -152,4 +205,43 @@ fn undocumented(root: &Value, schema: &Value, path: &str, problems: &mut Vec<Str
 fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Labels;
+    use crate::{BuildContext, FieldErrors, MetricSpec, Monitor, MonitorSettings};
+
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct Nothing {}
+
+    impl MonitorSettings for Nothing {
+        fn example() -> Value {
+            Value::Null
+        }
+
+        fn build(self, _: &BuildContext) -> Result<std::sync::Arc<dyn Monitor>, FieldErrors> {
+            Err(FieldErrors::default())
+        }
+    }
+
+    static SIZE: MetricSpec = MetricSpec::gauge("t.size_bytes", "bytes", "Size", "Size of a part");
+    static OTHER: MetricSpec = MetricSpec::gauge("t.other_bytes", "bytes", "Other", "Not in the catalogue");
+    static PLUGIN: Plugin = Plugin { metrics: &[&SIZE], ..Plugin::new::<Nothing>("t", "wise-monitor-t") };
+
+    #[test]
+    fn a_report_tells_what_is_wrong_with_it() {
+        let mut report = Report::default();
+        report.push_labelled(&SIZE, &Labels::one("part", "a"), 1.0);
+        report.push_labelled(&SIZE, &Labels::one("part", "b"), 2.0);
+        assert_eq!(report_problems(&PLUGIN, &report), Vec::<String>::new());
+        report.push_labelled(&SIZE, &Labels::one("part", "a"), f64::NAN);
+        report.push(&OTHER, 1.0);
+        report.push_labelled(&SIZE, &Labels::one("a part", "x"), 1.0);
+        let problems = report_problems(&PLUGIN, &report).join("; ");
+        for part in ["which is no number", "t.other_bytes", "`a part`", "[(\"part\", \"a\")]"] {
+            assert!(problems.contains(part), "{part} in {problems}");
+        }
+    }
 }

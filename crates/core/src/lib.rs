@@ -13,6 +13,7 @@ mod duration;
 mod event;
 mod fields;
 mod growth;
+pub mod label;
 mod metric;
 mod monitor;
 mod monitor_id;
@@ -43,7 +44,9 @@ pub use monitor_id::MonitorId;
 pub use plugin::{BuildMonitor, MonitorSettings, Plugin, ProbeSpec, join_metrics};
 pub use record::{Batch, CheckRecord, Reason};
 pub use registry::{Registry, RegistryError};
-pub use report::{Absent, Failure, FoundMetric, Labels, MetricRef, Reading, ReadingValue, Report};
+pub use report::{
+    Absent, DuplicateSeries, Failure, FoundMetric, Labels, MetricRef, Reading, ReadingValue, Report,
+};
 pub use restart::RestartWatch;
 pub use secret::{MASK, Masker, Secret, SecretLookup, SecretSource, UnresolvedSecret};
 pub use settings::{SealError, SettingsSchema, is_secret_header};

@@ -1,8 +1,10 @@
 //! What a check returns.
 
 use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use rustc_hash::FxHasher;
 use serde_json::Value;
 
 use crate::class::ErrorClass;
@@ -60,6 +62,55 @@ impl Report {
     pub fn push_absent(&mut self, metric: &'static MetricSpec, labels: &Labels, why: Absent) {
         self.readings.push(Reading::new(metric, labels, ReadingValue::Absent(why)));
     }
+
+    /// The readings whose metric and labels an earlier reading has already, by index; empty when every series comes
+    /// once, as it must. One allocation, and each set of labels that readings share is looked at once.
+    pub fn duplicate_series(&self) -> Vec<DuplicateSeries> {
+        let mut found = Vec::new();
+        if self.readings.len() < 2 {
+            return found;
+        }
+        let mut keys: Vec<(u64, usize)> = Vec::with_capacity(self.readings.len());
+        let mut last: Option<(&Labels, u64)> = None;
+        for (index, reading) in self.readings.iter().enumerate() {
+            // The readings of one part stand together, and share its labels.
+            let of_labels = match last {
+                Some((labels, hash)) if labels.is_same(&reading.labels) => hash,
+                _ => hash_of(&reading.labels),
+            };
+            last = Some((&reading.labels, of_labels));
+            keys.push((hash_of(&(of_labels, reading.metric.name())), index));
+        }
+        keys.sort_unstable();
+        for alike in keys.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1) {
+            // Equal hashes are nearly always equal series, so there is nearly always one first.
+            let mut firsts: Vec<usize> = Vec::new();
+            for (_, index) in alike {
+                let reading = &self.readings[*index];
+                match firsts.iter().find(|first| self.readings[**first].is_same_series(reading)) {
+                    Some(first) => found.push(DuplicateSeries { first: *first, index: *index }),
+                    None => firsts.push(*index),
+                }
+            }
+        }
+        found.sort_unstable_by_key(|duplicate| duplicate.index);
+        found
+    }
+}
+
+fn hash_of(value: &impl Hash) -> u64 {
+    let mut hasher = FxHasher::default();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A reading of a series that is in the report already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DuplicateSeries {
+    /// Index of the first reading of the series.
+    pub first: usize,
+    /// Index of the reading that comes again.
+    pub index: usize,
 }
 
 /// Why a check failed.
@@ -115,6 +166,15 @@ impl Labels {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Whether both are the same without a look at the texts; false may mean either.
+    fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        }
     }
 }
 
@@ -209,6 +269,10 @@ impl Reading {
             value: ReadingValue::Exact(unsigned_zero(value)),
         }
     }
+
+    fn is_same_series(&self, other: &Self) -> bool {
+        self.metric.name() == other.metric.name() && self.labels == other.labels
+    }
 }
 
 /// A sum of nothing is -0.0, which reads oddly.
@@ -246,4 +310,71 @@ pub enum Absent {
     NoPermission(String),
     /// The target says that it does not know.
     NotKnown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static SIZE: MetricSpec = MetricSpec::gauge("t.size_bytes", "bytes", "Size", "Size of a part");
+    static FREE: MetricSpec = MetricSpec::gauge("t.free_bytes", "bytes", "Free", "Free in a part");
+
+    fn of(report: &Report) -> Vec<(usize, usize)> {
+        report.duplicate_series().iter().map(|found| (found.first, found.index)).collect()
+    }
+
+    #[test]
+    fn a_report_whose_series_come_once_has_no_duplicates() {
+        let mut report = Report::default();
+        assert_eq!(of(&report), []);
+        report.push(&SIZE, 1.0);
+        assert_eq!(of(&report), []);
+        report.push(&FREE, 1.0);
+        for part in ["a", "b"] {
+            let labels = Labels::one("part", part);
+            report.push_labelled(&SIZE, &labels, 1.0);
+            report.push_labelled(&FREE, &labels, 1.0);
+            report.push_labelled(&SIZE, &labels.with("window", "7d"), 1.0);
+        }
+        assert_eq!(of(&report), []);
+    }
+
+    #[test]
+    fn the_same_metric_and_labels_twice_are_a_duplicate_whatever_the_values() {
+        let mut report = Report::default();
+        let labels = |part: &str| Labels::one("part", part).with("place", "x");
+        report.push_labelled(&SIZE, &labels("a"), 1.0);
+        report.push_labelled(&SIZE, &labels("b"), 1.0);
+        // Labels that were made again, and in another order.
+        let again = [("place".to_owned(), "x".to_owned()), ("part".to_owned(), "a".to_owned())];
+        report.push_estimate(&SIZE, &Labels::new(again), 2.0);
+        report.push(&FREE, 1.0);
+        report.push_absent(&SIZE, &labels("a"), Absent::NotKnown);
+        report.push_absent(&FREE, &Labels::default(), Absent::NotKnown);
+        assert_eq!(of(&report), [(0, 2), (0, 4), (3, 5)]);
+    }
+
+    #[test]
+    fn a_metric_found_at_run_time_is_known_by_its_name() {
+        let found = |value: f64| Reading {
+            metric: MetricRef::Found(Arc::new(FoundMetric { name: "t.query.n".to_owned(), unit: String::new() })),
+            labels: Labels::default(),
+            value: ReadingValue::Exact(value),
+        };
+        let report = Report { readings: vec![found(1.0), found(2.0)], ..Report::default() };
+        assert_eq!(of(&report), [(0, 1)]);
+    }
+
+    #[test]
+    fn many_readings_are_looked_through_in_one_go() {
+        let mut report = Report::default();
+        for part in 0..20_000 {
+            report.push_labelled(&SIZE, &Labels::one("part", part.to_string()), 1.0);
+        }
+        for _ in 0..20_000 {
+            report.push(&FREE, 1.0);
+        }
+        let found = of(&report);
+        assert_eq!((found.len(), found.first(), found.last()), (19_999, Some(&(20_000, 20_001)), Some(&(20_000, 39_999))));
+    }
 }

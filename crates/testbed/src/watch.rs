@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wise_core::{
-    Absent, BuildContext, CheckContext, Clock, MetricRef, Monitor, Plugin, Probe, Reading, ReadingValue,
-    Report, SecretLookup, SystemClock,
+    Absent, BuildContext, CheckContext, Clock, Monitor, Plugin, Probe, Reading, ReadingValue, Report,
+    SecretLookup, SystemClock,
 };
 
 /// Between two checks. InnoDB shows transactions and locks from a copy that it renews only when no one has asked for
@@ -76,7 +76,7 @@ impl Watch {
     /// Makes a check under a deadline, and fails when it is overstayed.
     ///
     /// # Panics
-    /// The check overstays its deadline, or reports what its descriptor does not know.
+    /// The check overstays its deadline, or its report breaks a rule of [`wise_core::conformance`].
     pub async fn check_within(&mut self, probe: &str, timeout: Duration) -> Report {
         let spec = &self.plugin.probes[self.plugin.probe_index(probe).expect("a probe of the plugin")];
         let monitor = &self.monitor;
@@ -89,29 +89,8 @@ impl Watch {
         let report = tokio::time::timeout(timeout + Duration::from_millis(500), slot.check(&cx))
             .await
             .unwrap_or_else(|_| panic!("the probe {probe} overstayed its deadline of {timeout:?}"));
-        for reading in &report.readings {
-            let name = reading.metric.name();
-            assert!(self.plugin.allows_metric(name), "{name} is not in the catalogue");
-            if let MetricRef::Declared(spec) = &reading.metric {
-                assert!(
-                    self.plugin.metrics.iter().any(|known| std::ptr::eq(*known, *spec)),
-                    "{name} is not listed"
-                );
-            }
-            let number = match reading.value {
-                ReadingValue::Exact(number) | ReadingValue::Estimate(number) => number,
-                ReadingValue::Absent(_) => 0.0,
-            };
-            assert!(number.is_finite(), "{name} is {number}");
-        }
-        if let Some(failure) = &report.failure {
-            let is_known = wise_core::common::ALL
-                .iter()
-                .chain(self.plugin.classes)
-                .any(|class| std::ptr::eq(*class, failure.class));
-            assert!(is_known, "the class {} is not in the descriptor", failure.class.name);
-            assert!(report.evidence.is_some(), "a failed check has evidence: {failure:?}");
-        }
+        let problems = wise_core::conformance::report_problems(self.plugin, &report);
+        assert!(problems.is_empty(), "the report of the probe {probe}: {}", problems.join("; "));
         report
     }
 

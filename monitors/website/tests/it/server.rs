@@ -99,7 +99,10 @@ pub async fn check(settings: Value, timeout: Duration) -> Report {
     try_build(settings.clone()).unwrap_or_else(|errors| panic!("{settings}: {errors}"));
     let monitor = (wise_monitor_website::PLUGIN.build)(settings, &context()).unwrap();
     let mut probe = monitor.probe(ProbeSpec::AVAILABILITY).unwrap();
-    probe.check(&CheckContext { timeout, now: SystemClock.now(), detailed: false }).await
+    let report = probe.check(&CheckContext { timeout, now: SystemClock.now(), detailed: false }).await;
+    let problems = wise_core::conformance::report_problems(&wise_monitor_website::PLUGIN, &report);
+    assert!(problems.is_empty(), "{}", problems.join("; "));
+    report
 }
 
 /// Checks a URL with nothing else set.
