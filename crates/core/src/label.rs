@@ -96,7 +96,13 @@ mod tests {
         let shown: Vec<String> = shown.iter().map(|name| from_bytes(name).into_owned()).collect();
         assert_eq!(
             shown,
-            ["a\u{FFFD}ff", "a\u{FFFD}fe", "a\u{FFFD}\u{FFFD}", "a\u{FFFD}\u{FFFD}ff", "a\u{FFFD}e2\u{FFFD}82"]
+            [
+                "a\u{FFFD}ff",
+                "a\u{FFFD}fe",
+                "a\u{FFFD}\u{FFFD}",
+                "a\u{FFFD}\u{FFFD}ff",
+                "a\u{FFFD}e2\u{FFFD}82"
+            ]
         );
     }
 

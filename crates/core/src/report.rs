@@ -357,7 +357,10 @@ mod tests {
     #[test]
     fn a_metric_found_at_run_time_is_known_by_its_name() {
         let found = |value: f64| Reading {
-            metric: MetricRef::Found(Arc::new(FoundMetric { name: "t.query.n".to_owned(), unit: String::new() })),
+            metric: MetricRef::Found(Arc::new(FoundMetric {
+                name: "t.query.n".to_owned(),
+                unit: String::new(),
+            })),
             labels: Labels::default(),
             value: ReadingValue::Exact(value),
         };
@@ -375,6 +378,9 @@ mod tests {
             report.push(&FREE, 1.0);
         }
         let found = of(&report);
-        assert_eq!((found.len(), found.first(), found.last()), (19_999, Some(&(20_000, 20_001)), Some(&(20_000, 39_999))));
+        assert_eq!(
+            (found.len(), found.first(), found.last()),
+            (19_999, Some(&(20_000, 20_001)), Some(&(20_000, 39_999)))
+        );
     }
 }

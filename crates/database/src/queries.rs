@@ -1,21 +1,22 @@
 //! Custom queries: what they may be called, and how their rows become readings.
 //!
 //! A number in the column `pending` of the query `orders` becomes the metric `KIND.query.orders.pending`; columns with
-//! text become labels. A column that ends in a unit (`wait_seconds`) carries it.
+//! text become labels, which must tell the rows apart. A column that ends in a unit (`wait_seconds`) carries it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use wise_core::conformance::UNITS;
+use wise_core::conformance::{UNITS, is_label_name};
 use wise_core::{
     FieldError, FieldErrors, FoundMetric, HumanDuration, Labels, MetricRef, Reading, ReadingValue, Report,
+    label,
 };
 
 /// Custom queries of a monitor at most.
 const MAX_QUERIES: usize = 50;
-/// Most characters of a label's value.
+/// Most characters of a label's value; a digest follows where something was cut off.
 const LABEL_LENGTH: usize = 120;
 
 /// One value of a row.
@@ -23,7 +24,7 @@ const LABEL_LENGTH: usize = 120;
 pub enum Cell {
     /// A number.
     Number(f64),
-    /// A text.
+    /// A text. An empty one is no label, as for Prometheus.
     Text(String),
     /// Nothing: neither a reading nor a label.
     Null,
@@ -126,8 +127,8 @@ impl FoundMetrics {
 /// Turns rows into readings.
 ///
 /// # Errors
-/// A column's name is no metric name, no column is a number, or rows are not told apart by their text columns; the
-/// text names it.
+/// A column's name is no name of a metric or a label, or is that of another column, no column is a number, or rows are
+/// not told apart by their text columns; the text names it.
 pub fn read_rows(
     rules: &QueryRules,
     query: &str,
@@ -138,15 +139,31 @@ pub fn read_rows(
 ) -> Result<(), String> {
     let mut readings = Vec::new();
     let mut seen = std::collections::HashSet::new();
+    // Of two columns with one name, one would take the other's place.
+    if let Some(name) =
+        columns.iter().enumerate().find_map(|(at, name)| columns[..at].iter().find(|known| *known == name))
+    {
+        return Err(format!("two columns are named `{}`: rename one of them", crate::shorten(name, 40)));
+    }
     for row in rows {
-        let labels = columns.iter().zip(row).filter_map(|(column, cell)| match cell {
-            Cell::Text(text) => Some((column.clone(), crate::shorten(text, LABEL_LENGTH))),
-            _ => None,
-        });
+        let mut labels = Vec::new();
+        for (column, cell) in columns.iter().zip(row) {
+            let Cell::Text(text) = cell else { continue };
+            if !is_label_name(column) {
+                return Err(format!(
+                    "the column `{}` is no word of letters, digits and _: name it with AS",
+                    crate::shorten(column, 40)
+                ));
+            }
+            if !text.is_empty() {
+                labels.push((column.clone(), label::fit(text, LABEL_LENGTH).into_owned()));
+            }
+        }
         let labels = Labels::new(labels);
         if !seen.insert(labels.clone()) {
             return Err(format!(
-                "two rows have the same text columns ({}): add a column that tells them apart, or group",
+                "two rows have the same text columns ({}), where NULL and an empty text are none: add a column that tells \
+                 them apart, or group",
                 labels
                     .pairs()
                     .iter()
@@ -240,6 +257,42 @@ mod tests {
         assert_eq!(read(&["a"], &text).unwrap_err(), "no column is a number");
         assert_eq!(read(&["a"], &[]).unwrap(), []);
         assert_eq!(read(&["a"], &[vec![Cell::Null]]).unwrap(), [], "null is absent, not wrong");
+    }
+
+    #[test]
+    fn texts_that_begin_alike_stay_apart() {
+        let long = |end: &str| Cell::Text(format!("{}{end}", "x".repeat(200)));
+        let rows = vec![vec![long("a"), Cell::Number(1.0)], vec![long("b"), Cell::Number(2.0)]];
+        let readings = read(&["region", "n"], &rows).unwrap();
+        assert_ne!(readings[0].labels, readings[1].labels);
+        assert!(readings[0].labels.pairs()[0].1.starts_with(&"x".repeat(LABEL_LENGTH)));
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_an_error() {
+        let numbers = vec![vec![Cell::Number(1.0), Cell::Number(2.0)]];
+        assert!(read(&["n", "n"], &numbers).unwrap_err().contains("two columns are named `n`"));
+        let rows = vec![vec![Cell::Text("eu".to_owned()), Cell::Number(1.0), Cell::Text("a".to_owned())]];
+        assert!(read(&["region", "n", "region"], &rows).unwrap_err().contains("`region`"));
+    }
+
+    #[test]
+    fn null_and_an_empty_text_are_no_labels() {
+        let row = |cell: Cell| vec![cell, Cell::Number(1.0)];
+        let empty = || Cell::Text(String::new());
+        let readings = read(&["region", "n"], &[row(empty()), row(Cell::Text("eu".to_owned()))]).unwrap();
+        assert!(readings[0].labels.is_empty() && !readings[1].labels.is_empty());
+        let same = read(&["region", "n"], &[row(empty()), row(Cell::Null)]);
+        assert!(same.unwrap_err().contains("same text columns"));
+    }
+
+    #[test]
+    fn a_label_has_a_name_that_prometheus_takes() {
+        let rows = vec![vec![Cell::Text("eu".to_owned()), Cell::Number(1.0)]];
+        assert_eq!(read(&["TABLE_SCHEMA", "n"], &rows).unwrap().len(), 1);
+        for name in ["?column?", "a-b", "région", "1st", ""] {
+            assert!(read(&[name, "n"], &rows).unwrap_err().contains("name it with AS"), "{name}");
+        }
     }
 
     #[test]

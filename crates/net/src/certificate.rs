@@ -1,5 +1,6 @@
 //! What a certificate says, for evidence and for days to expiry.
 
+use data_encoding::HEXLOWER;
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -40,7 +41,7 @@ impl Certificate {
             not_before: Timestamp::from_seconds(cert.validity().not_before.timestamp()),
             not_after: Timestamp::from_seconds(cert.validity().not_after.timestamp()),
             serial: cert.raw_serial_as_string(),
-            fingerprint: Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect(),
+            fingerprint: HEXLOWER.encode(&Sha256::digest(der)),
         })
     }
 

@@ -38,7 +38,7 @@ impl Postgres {
         let mut server = Self { service, port: free_port(), settings: owned(settings) };
         server.write(
             "pg_hba.conf",
-            "local all all trust\nhost all rejected 127.0.0.1/32 reject\nhostssl all only_tls 127.0.0.1/32 scram-sha-256\n\
+            "local all all trust\nlocal replication all trust\nhost all rejected 127.0.0.1/32 reject\nhostssl all only_tls 127.0.0.1/32 scram-sha-256\n\
              hostnossl all only_tls 127.0.0.1/32 reject\nhost replication all 127.0.0.1/32 trust\n\
              host all all 127.0.0.1/32 scram-sha-256\n",
         );
@@ -51,10 +51,21 @@ impl Postgres {
     /// # Panics
     /// It does not start.
     pub fn standby_of(primary: &Self, settings: &[(&str, &str)]) -> Self {
+        Self::standby_through(primary, Some("standby"), settings)
+    }
+
+    /// Starts a standby of another server that follows through a slot of its own, or through none.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn standby_through(primary: &Self, slot: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let service = Service::in_folder(Some(OWNER));
+        let slot = slot.map_or(Vec::new(), |slot| vec!["-C", "-S", slot]);
         run(command_as(OWNER, &program("pg_basebackup"))
             .args(["-h", "127.0.0.1", "-p", &primary.port.to_string(), "-U", "postgres"])
-            .args(["--checkpoint=fast", "-C", "-S", "standby", "-R", "-D"])
+            .args(["--checkpoint=fast", "-R"])
+            .args(slot)
+            .arg("-D")
             .arg(service.folder().join("data")));
         let mut server = Self { service, port: free_port(), settings: owned(settings) };
         server.start_again();

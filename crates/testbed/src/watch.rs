@@ -66,6 +66,11 @@ impl Watch {
         }
     }
 
+    /// Whether a probe has anything to do.
+    pub fn has_work(&self, probe: &str) -> bool {
+        self.monitor.has_work(probe)
+    }
+
     /// Makes a check under the probe's own deadline.
     pub async fn check(&mut self, probe: &str) -> Report {
         let timeout =

@@ -203,6 +203,10 @@ impl Monitor for MongodbMonitor {
         })
     }
 
+    fn has_work(&self, probe: &str) -> bool {
+        probe != "queries" || !self.0.settings.queries.is_empty()
+    }
+
     fn host(&self) -> Option<&str> {
         matches!(self.0.server.address.place, Place::Tcp(_)).then_some(&self.0.server.address.host)
     }

@@ -64,7 +64,7 @@ fn statements(version: u32) -> String {
          current_setting('max_locks_per_transaction')::bigint * (current_setting('max_connections')::int \
          + current_setting('max_prepared_transactions')::int) AS most_locks, {waited} AS waited, \
          (SELECT extract(epoch FROM clock_timestamp() - min(prepared)) FROM pg_prepared_xacts) AS prepared;\
-         SELECT coalesce(state, '') AS state, coalesce(wait_event_type, '') AS wait, datname, count(*) AS count, \
+         SELECT coalesce(state, 'unknown') AS state, coalesce(wait_event_type, '') AS wait, datname, count(*) AS count, \
          count(*) FILTER (WHERE wait_event = 'SyncRep') AS sync_rep, \
          count(*) FILTER (WHERE backend_type IS NULL) AS hidden, \
          extract(epoch FROM max(clock_timestamp() - xact_start) FILTER (WHERE {not_dump})) AS tx, \
@@ -272,7 +272,6 @@ fn sessions_of(rows: &Rows, run: &mut Run<'_>) {
         return;
     }
     for (name, count) in grouped("state") {
-        let name = if name.is_empty() { "unknown".to_owned() } else { name };
         report.push_labelled(&metrics::CONNECTIONS_STATE, &Labels::one("state", name), count);
     }
     for (name, count) in grouped("wait").into_iter().filter(|(name, _)| !name.is_empty()) {

@@ -10,6 +10,7 @@ mod blockers;
 mod config;
 mod error;
 mod metrics;
+mod peer;
 mod queries;
 mod replication;
 mod rows;

@@ -8,6 +8,7 @@ use wise_database::classes;
 use crate::activity::GRANT;
 use crate::config::Watched;
 use crate::metrics::replication as metrics;
+use crate::peer::{self, Peer};
 use crate::rows::{Row, Rows};
 use crate::session::Session;
 use crate::slots::Slots;
@@ -52,6 +53,15 @@ fn position(is_standby: bool) -> &'static str {
     }
 }
 
+/// Whether a row of pg_stat_replication is one of a standby that may be seen. Backups and log archivers come and go, and
+/// replay nothing.
+fn is_standby_of_ours(row: &Row) -> bool {
+    let name = row.text("application_name");
+    !matches!(name, Some("pg_basebackup" | "pg_receivewal" | "pg_rewind"))
+        // A base backup has this state, whatever the tool calls itself.
+        && row.text("state").is_some_and(|state| state != "backup")
+}
+
 impl Replication {
     async fn primary(
         &mut self,
@@ -64,9 +74,10 @@ impl Replication {
         let sets = session
             .run(&format!(
                 "SELECT pg_wal_lsn_diff({now}, '0/0') AS position;\
-                 SELECT application_name, host(client_addr) AS client, state, sync_state, \
+                 SELECT pid, application_name, host(client_addr) AS address, client_port, state, sync_state, \
+                 (SELECT slot_name FROM pg_replication_slots o WHERE o.active_pid = r.pid AND NOT o.temporary LIMIT 1) AS slot, \
                  pg_wal_lsn_diff({now}, replay_lsn) AS behind, extract(epoch FROM flush_lag) AS flush_lag, \
-                 extract(epoch FROM replay_lag) AS replay_lag FROM pg_stat_replication \
+                 extract(epoch FROM replay_lag) AS replay_lag FROM pg_stat_replication r \
                  WHERE pid NOT IN (SELECT active_pid FROM pg_replication_slots WHERE slot_type = 'logical' \
                  AND active_pid IS NOT NULL) ORDER BY pid LIMIT 100"
             ))
@@ -76,32 +87,19 @@ impl Replication {
             .push_some(&metrics::WAL_GENERATED, positions.first().and_then(|row| row.number("position")));
         let mut streaming = 0u32;
         let mut shown = Vec::new();
-        for row in &standbys {
-            let name = row.string("application_name");
-            // Backups and log archivers come and go, and replay nothing.
-            if matches!(name.as_str(), "pg_basebackup" | "pg_receivewal" | "pg_rewind") {
-                continue;
+        let report = &mut run.report;
+        // Without the right to see them standbys have no names: one reading stands for all.
+        if standbys.iter().any(|row| row.text("state").is_none()) {
+            for metric in [&metrics::STANDBY_STATE, &metrics::REPLAY_LAG_BYTES] {
+                report.push_absent(metric, &Labels::default(), Absent::NoPermission(GRANT.to_owned()));
             }
-            let client = row.string("client");
-            let client = if client.is_empty() { "local".to_owned() } else { client };
-            let labels =
-                Labels::new([("standby".to_owned(), name.clone()), ("client".to_owned(), client.clone())]);
-            let report = &mut run.report;
-            let Some(state) = row.text("state") else {
-                report.push_absent(&metrics::STANDBY_STATE, &labels, Absent::NoPermission(GRANT.to_owned()));
-                report.push_absent(
-                    &metrics::REPLAY_LAG_BYTES,
-                    &labels,
-                    Absent::NoPermission(GRANT.to_owned()),
-                );
-                continue;
-            };
-            // A base backup, whatever the tool calls itself.
-            if state == "backup" {
-                continue;
-            }
+        }
+        let rows: Vec<&Row> = standbys.iter().filter(|row| is_standby_of_ours(row)).collect();
+        let peers: Vec<Peer> = rows.iter().map(|row| Peer::read(row)).collect();
+        for ((row, peer), labels) in rows.into_iter().zip(&peers).zip(peer::labels(&peers)) {
+            let state = row.string("state");
             streaming += u32::from(state == "streaming");
-            let code = match state {
+            let code = match state.as_str() {
                 "streaming" => 0.0,
                 "catchup" | "startup" => 1.0,
                 _ => 2.0,
@@ -120,7 +118,7 @@ impl Replication {
                     (None, _) => report.push_absent(metric, &labels, Absent::NotKnown),
                 }
             }
-            shown.push(json!({"standby": name, "client": client, "state": state, "sync_state": row.text("sync_state"),
+            shown.push(json!({"standby": peer.name, "address": peer.address, "port": peer.port, "slot": peer.slot, "state": state, "sync_state": row.text("sync_state"),
                 "behind_bytes": behind, "replay_lag_seconds": row.number("replay_lag")}));
         }
         let expected = run.watched.settings.expected_replicas;
@@ -235,7 +233,12 @@ async fn subscriptions(
     } else {
         "NULL"
     };
-    let leader = if session.version >= 160_000 { "AND w.leader_pid IS NULL" } else { "" };
+    // A subscription has one worker that applies, beside those that help it.
+    let leader = match session.version {
+        170_000.. => "AND w.worker_type = 'apply'",
+        160_000.. => "AND w.leader_pid IS NULL",
+        _ => "",
+    };
     let rows = match session
         .rows(&format!(
             "SELECT d.datname, s.subname, s.subenabled, w.pid, extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time) AS age, \

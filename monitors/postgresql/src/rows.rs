@@ -32,7 +32,7 @@ impl Row {
 
     /// The columns with their texts, in order.
     pub(crate) fn cells(&self) -> impl Iterator<Item = Option<&str>> {
-        (0..self.0.len()).map(|index| self.0.get(index))
+        (0..self.0.len()).map(|index| self.0.try_get(index).ok().flatten())
     }
 }
 

@@ -149,7 +149,7 @@ fn is_wanted(name: &str, row: &Row, watched: &Watched) -> bool {
 async fn log(session: &Session, run: &mut Run<'_>) -> Result<(), Failure> {
     match session.rows("SELECT coalesce(sum(size), 0) AS size FROM pg_ls_waldir()").await {
         Ok(rows) => run.report.push_some(&metrics::WAL_DIR, rows.first().and_then(|row| row.number("size"))),
-        Err(failure) => missing(failure, &metrics::WAL_DIR, run)?,
+        Err(failure) => missing(failure, &metrics::WAL_DIR, &Labels::default(), run)?,
     }
     let rows = session
         .rows(
@@ -168,7 +168,7 @@ async fn log(session: &Session, run: &mut Run<'_>) -> Result<(), Failure> {
                 run.report
                     .push_some(&metrics::ARCHIVE_READY, rows.first().and_then(|row| row.number("ready")));
             }
-            Err(failure) => missing(failure, &metrics::ARCHIVE_READY, run)?,
+            Err(failure) => missing(failure, &metrics::ARCHIVE_READY, &Labels::default(), run)?,
         }
     }
     Ok(())
@@ -178,6 +178,7 @@ async fn log(session: &Session, run: &mut Run<'_>) -> Result<(), Failure> {
 pub(crate) fn missing(
     failure: Failure,
     metric: &'static wise_core::MetricSpec,
+    labels: &Labels,
     run: &mut Run<'_>,
 ) -> Result<(), Failure> {
     let why = match failure.code.as_deref() {
@@ -186,7 +187,7 @@ pub(crate) fn missing(
         _ if failure.class.name == common::PERMISSION.name => Absent::NoPermission(GRANT.to_owned()),
         _ => return Err(failure),
     };
-    run.report.push_absent(metric, &Labels::default(), why);
+    run.report.push_absent(metric, labels, why);
     Ok(())
 }
 
@@ -204,7 +205,7 @@ async fn statements(session: &Session, run: &mut Run<'_>) -> Result<(), Failure>
     let rows = match session.rows(&totals).await {
         Ok(rows) => rows,
         // Installed, and not in shared_preload_libraries.
-        Err(failure) => return missing(failure, &metrics::STATEMENTS_CALLS, run),
+        Err(failure) => return missing(failure, &metrics::STATEMENTS_CALLS, &Labels::default(), run),
     };
     if let Some(row) = rows.first() {
         run.report.push_some(&metrics::STATEMENTS_CALLS, row.number("calls"));

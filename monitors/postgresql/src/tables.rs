@@ -162,8 +162,10 @@ impl Tables {
         }
         for row in session.rows(SEQUENCES).await? {
             if let Some(used) = row.number("used") {
-                let name = format!("{}.{}", row.string("schemaname"), row.string("sequencename"));
-                run.report.push_labelled(&metrics::SEQUENCE_USED, &labels.with("sequence", name), used);
+                let labels = labels
+                    .with("schema", row.string("schemaname"))
+                    .with("sequence", row.string("sequencename"));
+                run.report.push_labelled(&metrics::SEQUENCE_USED, &labels, used);
             }
         }
         Ok(())
@@ -270,7 +272,10 @@ async fn bloat(session: &Session, database: &str, rows: &Rows, run: &mut Run<'_>
             // Dropped or locked in the meantime.
             Err(failure)
                 if matches!(failure.code.as_deref(), Some("42P01" | "55P03" | "57014" | "42809")) => {}
-            Err(failure) => return super::storage::missing(failure, &metrics::TABLE_BLOAT, run),
+            Err(failure) => {
+                let labels = Labels::one("database", database);
+                return super::storage::missing(failure, &metrics::TABLE_BLOAT, &labels, run);
+            }
         }
     }
     Ok(())

@@ -172,6 +172,10 @@ impl Monitor for RedisMonitor {
         })
     }
 
+    fn has_work(&self, probe: &str) -> bool {
+        probe != "queries" || !self.0.queries.is_empty()
+    }
+
     fn host(&self) -> Option<&str> {
         Some(&self.0.address.host)
     }

@@ -151,6 +151,10 @@ impl Monitor for ServerMonitor {
         probes::make(name, &self.0)
     }
 
+    fn has_work(&self, probe: &str) -> bool {
+        probe != probes::CONTAINERS || self.0.containers.is_some()
+    }
+
     fn host(&self) -> Option<&str> {
         match &self.0.source {
             Source::Local { .. } => None,

@@ -41,3 +41,12 @@ fn wrong_settings_name_the_field_and_the_hint() {
         assert!(!error.contains("hunter22"), "{error}");
     }
 }
+
+#[test]
+fn custom_queries_have_work_where_there_are_some() {
+    let watch = Watch::new(&REGISTERED, json!({"url": "mongodb://db"}));
+    assert!(!watch.has_work("queries"));
+    assert!(["availability", "activity", "replication", "storage"].iter().all(|probe| watch.has_work(probe)));
+    let settings = json!({"url": "mongodb://db", "queries": [{"name": "a", "database": "shop", "pipeline": [{"$count": "n"}], "collection": "orders"}]});
+    assert!(Watch::new(&REGISTERED, settings).has_work("queries"));
+}

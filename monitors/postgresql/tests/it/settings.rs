@@ -29,3 +29,12 @@ fn wrong_settings_name_the_field_and_the_hint() {
         assert!(!error.contains("hunter22"), "{error}");
     }
 }
+
+#[test]
+fn custom_queries_have_work_where_there_are_some() {
+    let watch = Watch::new(&REGISTERED, json!({"url": "postgresql://db"}));
+    assert!(!watch.has_work("queries"));
+    assert!(["availability", "activity", "replication", "storage"].iter().all(|probe| watch.has_work(probe)));
+    let settings = json!({"url": "postgresql://db", "queries": [{"name": "a", "sql": "SELECT 1 AS n"}]});
+    assert!(Watch::new(&REGISTERED, settings).has_work("queries"));
+}

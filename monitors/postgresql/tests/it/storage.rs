@@ -40,7 +40,7 @@ async fn databases_and_their_largest_tables_are_measured() {
     assert!(matches!(why, Absent::NoPermission(_)), "{why:?}");
     server.sql("shop", "GRANT SELECT ON SEQUENCE orders_id_seq TO mon");
     let report = watch.check("storage").await;
-    let sequence = [("database", "shop"), ("sequence", "public.orders_id_seq")];
+    let sequence = [("database", "shop"), ("schema", "public"), ("sequence", "orders_id_seq")];
     assert!(value(&report, "postgresql.sequence.used_ratio", &sequence) > 0.0);
     assert_eq!(value(&report, "postgresql.index.invalid_count", &[("database", "shop")]), 0.0);
     assert_baseline(&server, 1).await;

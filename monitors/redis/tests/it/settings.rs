@@ -61,3 +61,12 @@ fn commands_that_write_are_refused_when_the_monitor_is_built() {
         assert!(text.contains("settings.queries[0].command") && text.contains("LLEN"), "{command}: {text}");
     }
 }
+
+#[test]
+fn custom_queries_have_work_where_there_are_some() {
+    let watch = Watch::new(&PLUGIN, json!({"url": "redis://db"}));
+    assert!(!watch.has_work("queries"));
+    assert!(["availability", "activity", "replication", "storage"].iter().all(|probe| watch.has_work(probe)));
+    let settings = json!({"url": "redis://db", "queries": [{"name": "a", "command": "LLEN a"}]});
+    assert!(Watch::new(&PLUGIN, settings).has_work("queries"));
+}

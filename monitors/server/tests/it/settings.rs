@@ -62,3 +62,12 @@ fn errors_show_no_secret() {
         assert!(!text.contains("hunter2"), "{text}");
     }
 }
+
+#[test]
+fn containers_have_work_only_on_this_machine_and_where_they_are_watched() {
+    assert!(try_build(json!({})).unwrap().has_work("containers"));
+    let off = try_build(json!({"containers": {"enabled": false}})).unwrap();
+    assert!(!off.has_work("containers") && off.has_work("resources"));
+    let remote = try_build(json!({"node_exporter": "http://10.0.0.5:9100/metrics"})).unwrap();
+    assert!(!remote.has_work("containers") && remote.has_work("storage"));
+}
