@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Opts, OptsBuilder, Row as DriverRow, Value};
-use wise_core::{Failure, async_trait, common};
+use wise_core::{Failure, async_trait, common, label};
 use wise_database::{Address, Keep, Kept, Place, Reusable, Stages, TlsFiles, TlsMode};
 use wise_net::Net;
 
@@ -274,10 +274,8 @@ fn cells(row: DriverRow) -> Vec<Option<String>> {
 pub(crate) fn text(value: Value) -> Option<String> {
     match value {
         Value::NULL => None,
-        Value::Bytes(bytes) => Some(match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-        }),
+        // Two binary values must not become one text.
+        Value::Bytes(bytes) => Some(label::from_bytes(&bytes).into_owned()),
         Value::Int(number) => Some(number.to_string()),
         Value::UInt(number) => Some(number.to_string()),
         Value::Float(number) => Some(number.to_string()),

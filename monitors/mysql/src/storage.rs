@@ -11,7 +11,7 @@ use crate::activity::missing;
 use crate::config::Watched;
 use crate::metrics::storage as metrics;
 use crate::session::Session;
-use crate::tables::{Tables, read_files, read_tables};
+use crate::tables::{NOT_OWN, Tables, read_files, read_tables};
 use crate::{Run, Step};
 
 /// How often auto-increment columns are looked at: it reads the definition of every table.
@@ -204,13 +204,16 @@ async fn disks(session: &mut Session, run: &mut Run<'_>) -> Result<(), Failure> 
 }
 
 async fn auto_increment(session: &mut Session) -> Result<Vec<(Labels, ReadingValue)>, Failure> {
-    let statement = "SELECT t.TABLE_SCHEMA AS db, t.TABLE_NAME AS tab, c.COLUMN_NAME AS col, (t.AUTO_INCREMENT - 1) / \
+    let statement = format!(
+        "SELECT t.TABLE_SCHEMA AS db, t.TABLE_NAME AS tab, c.COLUMN_NAME AS col, (t.AUTO_INCREMENT - 1) / \
          (CASE c.DATA_TYPE WHEN 'tinyint' THEN 127 WHEN 'smallint' THEN 32767 WHEN 'mediumint' THEN 8388607 \
          WHEN 'int' THEN 2147483647 ELSE 9223372036854775807.0 END * IF(c.COLUMN_TYPE LIKE '%unsigned%', 2, 1)) AS used \
          FROM information_schema.tables t JOIN information_schema.columns c ON c.TABLE_SCHEMA = t.TABLE_SCHEMA \
-         AND c.TABLE_NAME = t.TABLE_NAME AND c.EXTRA LIKE '%auto_increment%' WHERE t.AUTO_INCREMENT IS NOT NULL \
-         AND t.TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys') ORDER BY used DESC LIMIT 10";
-    match session.query(statement).await {
+         AND c.TABLE_NAME = t.TABLE_NAME AND CAST(c.TABLE_SCHEMA AS BINARY) = CAST(t.TABLE_SCHEMA AS BINARY) \
+         AND CAST(c.TABLE_NAME AS BINARY) = CAST(t.TABLE_NAME AS BINARY) AND c.EXTRA LIKE '%auto_increment%' \
+         WHERE t.AUTO_INCREMENT IS NOT NULL AND {NOT_OWN} ORDER BY used DESC LIMIT 10"
+    );
+    match session.query(&statement).await {
         Ok(table) => Ok(table
             .rows()
             .filter_map(|row| {

@@ -4,13 +4,17 @@
 use std::collections::HashMap;
 
 use wise_core::{Absent, Failure};
+use wise_database::classes;
 
 use crate::activity::missing;
 use crate::session::Session;
 
 /// Tables read at most: more are a case for a monitor of fewer databases.
 const MOST: usize = 20_000;
-const OWN: &str = "('mysql', 'information_schema', 'performance_schema', 'sys')";
+/// Databases of the server's own. Texts of the dictionary are compared without regard to case and accents: names are
+/// compared as bytes, because tables may differ in these alone.
+pub(crate) const NOT_OWN: &str =
+    "CAST(t.TABLE_SCHEMA AS BINARY) NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')";
 
 /// One table. A partitioned one is the sum of its partitions.
 #[derive(Debug, Default)]
@@ -81,66 +85,76 @@ pub(crate) async fn read_files(
     } else {
         "innodb_sys_tablespaces"
     };
-    let statement =
-        format!("SELECT NAME, FILE_SIZE FROM information_schema.{source} WHERE NAME LIKE '%/%' LIMIT {MOST}");
-    let found = match session.query(&statement).await {
+    // The server's own way from a file's name to a table's: letters with accents have codes that need its tables.
+    let decoded =
+        |part: &str| format!("CONVERT(CONVERT(CAST({part} AS BINARY) USING filename) USING utf8mb4)");
+    let database = decoded("SUBSTRING_INDEX(NAME, '/', 1)");
+    let table =
+        decoded("SUBSTRING_INDEX(SUBSTRING_INDEX(SUBSTRING_INDEX(NAME, '/', -1), '#P#', 1), '#p#', 1)");
+    let statement = |names: &str| {
+        format!(
+            "SELECT {names}, FILE_SIZE FROM information_schema.{source} WHERE NAME LIKE '%/%' LIMIT {MOST}"
+        )
+    };
+    let asked = session.query(&statement(&format!("NAME, {database} AS db, {table} AS tab"))).await;
+    let asked = match asked {
+        // A compatible server may not have that character set.
+        Err(failure) if failure.class.name == classes::STATEMENT.name => {
+            session.query(&statement("NAME, NULL AS db, NULL AS tab")).await
+        }
+        other => other,
+    };
+    let found = match asked {
         Ok(table) => table,
         Err(failure) => return missing(failure, "GRANT PROCESS ON *.* TO the monitor's user").map(Some),
     };
     tables.is_cut |= found.rows.len() >= MOST;
     for row in found.rows() {
         let (Some(name), Some(size)) = (row.text(&["NAME"]), row.number(&["FILE_SIZE"])) else { continue };
-        let Some((database, table)) = split(name) else { continue };
-        if matches!(database.as_str(), "mysql" | "sys") {
+        if !is_of_users(name) {
             continue;
         }
+        let decoded = row.text(&["db"]).zip(row.text(&["tab"]));
+        let decoded = decoded.map(|(database, table)| (database.to_owned(), table.to_owned()));
+        let Some((database, table)) = decoded.or_else(|| split(name)) else { continue };
         let entry = tables.entry(&database, &table);
         entry.file = Some(entry.file.unwrap_or(0.0) + size);
     }
     Ok(None)
 }
 
-/// `shop/orders#P#p0`: database, table without its partition, each with its escapes undone.
+/// Whether a file is one of a table that users made, and neither a left-over nor a full-text auxiliary.
+fn is_of_users(name: &str) -> bool {
+    let Some((database, table)) = name.split_once('/') else { return false };
+    !matches!(database, "mysql" | "sys") && !table.starts_with("#sql") && !table.starts_with("FTS_")
+}
+
+/// `shop/orders#P#p0`: database, table without its partition, each with its escapes undone. `None` where one is not
+/// known: with a guess two tables could become one.
 fn split(name: &str) -> Option<(String, String)> {
     let (database, table) = name.split_once('/')?;
     let table = table.split("#P#").next()?.split("#p#").next()?;
-    // Left-overs and full-text auxiliaries are no tables of users.
-    if table.starts_with("#sql") || table.starts_with("FTS_") {
-        return None;
-    }
-    Some((unescape(database), unescape(table)))
+    Some((unescape(database)?, unescape(table)?))
 }
 
 /// File names write what is no letter or digit as `@` and four hexadecimal digits.
-fn unescape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('@') {
-        out.push_str(&rest[..at]);
-        let code = rest
-            .get(at + 1..at + 5)
-            .and_then(|hex| u32::from_str_radix(hex, 16).ok())
-            .and_then(char::from_u32);
-        match code {
-            Some(c) => {
-                out.push(c);
-                rest = &rest[at + 5..];
-            }
-            None => {
-                out.push('@');
-                rest = &rest[at + 1..];
-            }
-        }
+fn unescape(text: &str) -> Option<String> {
+    let mut pieces = text.split('@');
+    let mut out = pieces.next()?.to_owned();
+    for piece in pieces {
+        let code = piece.get(..4).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        out.push(char::from_u32(u32::from_str_radix(code, 16).ok()?)?);
+        out.push_str(&piece[4..]);
     }
-    out + rest
+    Some(out)
 }
 
 /// Adds what the dictionary knows. It lists nothing that the user may not read, and says nothing about that.
 pub(crate) async fn read_tables(session: &mut Session, tables: &mut Tables) -> Result<(), Failure> {
     let statement = format!(
         "SELECT TABLE_SCHEMA AS db, TABLE_NAME AS tab, DATA_LENGTH AS data, INDEX_LENGTH AS idx, DATA_FREE AS free, \
-         TABLE_ROWS AS num FROM information_schema.tables WHERE TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE') \
-         AND TABLE_SCHEMA NOT IN {OWN} LIMIT {MOST}"
+         TABLE_ROWS AS num FROM information_schema.tables t WHERE TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE') \
+         AND {NOT_OWN} LIMIT {MOST}"
     );
     let found = session.query(&statement).await?;
     tables.is_cut |= found.rows.len() >= MOST;
@@ -164,12 +178,23 @@ mod tests {
             ("shop/orders", Some(("shop", "orders"))),
             ("my@002dshop/order@0020lines#P#p0", Some(("my-shop", "order lines"))),
             ("shop/orders#p#p1#sp#s1", Some(("shop", "orders"))),
-            ("shop/#sql-ib12", None),
+            ("shop/a@00400020b", Some(("shop", "a@0020b"))),
             ("innodb_undo", None),
-            ("a@zz/b@", Some(("a@zz", "b@"))),
+            ("a@zz/b", None),
+            ("shop/caf@0p", None),
+            ("shop/b@", None),
+            ("shop/@+041", None),
         ] {
             let found = split(name);
             assert_eq!(found.as_ref().map(|(a, b)| (a.as_str(), b.as_str())), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn left_overs_and_the_server_s_own_are_no_tables_of_users() {
+        for name in ["shop/#sql-ib12", "shop/FTS_00000001_BEING_DELETED", "mysql/user", "innodb_undo"] {
+            assert!(!is_of_users(name), "{name}");
+        }
+        assert!(is_of_users("shop/orders#P#p0") && is_of_users("MySQL/user"));
     }
 }

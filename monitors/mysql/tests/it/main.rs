@@ -3,6 +3,7 @@
 mod activity;
 mod availability;
 mod faults;
+mod labels;
 mod mysql8;
 mod queries;
 mod replication;
