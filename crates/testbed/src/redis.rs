@@ -165,10 +165,23 @@ impl Sentinel {
         let mut command = Command::new("redis-server");
         command.arg(&file).arg("--sentinel");
         sentinel.service.spawn(command);
-        until("Sentinel answers", || {
-            try_run(Command::new("redis-cli").args(["-h", "127.0.0.1", "-p", &port.to_string(), "PING"]))
-        });
+        until("Sentinel answers", || sentinel.try_run("PING"));
         sentinel
+    }
+
+    /// Runs a command, words by spaces.
+    ///
+    /// # Panics
+    /// It cannot be reached.
+    pub fn run(&self, command: &str) -> String {
+        self.try_run(command).unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    fn try_run(&self, command: &str) -> Result<String, String> {
+        let mut client = Command::new("redis-cli");
+        try_run(
+            client.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]).args(command.split_whitespace()),
+        )
     }
 
     /// Its URL.

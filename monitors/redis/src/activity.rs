@@ -185,12 +185,12 @@ impl ActivityProbe {
 fn shown_slow(reply: &Reply) -> Value {
     let entry = |entry: &Reply| {
         let [id, time, micros, words, ..] = entry.list() else { return Value::Null };
-        let name = words.list().first().and_then(Reply::text).unwrap_or("?");
+        let name = words.list().first().and_then(Reply::text).unwrap_or_else(|| "?".into());
         json!({
             "id": id.number(),
             "time": time.number().map(|seconds| Timestamp::from_seconds(seconds as i64)),
             "milliseconds": micros.number().map(|micros| micros / 1e3),
-            "command": wise_database::shorten(name, 40),
+            "command": wise_database::shorten(&name, 40),
             "arguments": words.list().len().saturating_sub(1),
         })
     };

@@ -36,7 +36,7 @@ pub(crate) async fn read(
     let none = Labels::default();
     let nodes = session.ask(&["CLUSTER", "NODES"]).await;
     match optional(nodes, "cluster|nodes")? {
-        Ok(reply) => course.note("nodes", judge_nodes(reply.text().unwrap_or_default(), report)),
+        Ok(reply) => course.note("nodes", judge_nodes(&reply.text().unwrap_or_default(), report)),
         Err(why) => report.push_absent(&metric::CLUSTER_NODES_FAILED, &none, why),
     }
     let state = session.ask(&["CLUSTER", "INFO"]).await;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use fred::error::{Error, ErrorKind};
 use fred::interfaces::{ClientLike, Resp3Frame};
 use fred::prelude::{Builder, Client, Config, ConnectionConfig, Server as Node, ServerConfig, TcpConfig};
-use fred::types::{ClusterHash, ConnectHandle, CustomCommand};
+use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Value};
 
 use crate::error::Broken;
 use crate::gate::Gate;
@@ -96,12 +96,21 @@ impl Session {
     /// It is refused, or the connection is lost.
     pub(crate) async fn ask(&self, words: &[&str]) -> Result<Reply, Broken> {
         let Some((name, arguments)) = words.split_first() else { return Err(Broken::Lost) };
+        let arguments: Vec<&[u8]> = arguments.iter().map(|word| word.as_bytes()).collect();
+        self.ask_about(name, &arguments).await
+    }
+
+    /// Sends a command whose arguments need not be text, such as the name of a key.
+    ///
+    /// # Errors
+    /// It is refused, or the connection is lost.
+    pub(crate) async fn ask_about(&self, name: &str, arguments: &[&[u8]]) -> Result<Reply, Broken> {
         // The driver would queue it for a connection that never comes.
         if self.is_over() {
             return Err(Broken::Lost);
         }
-        let command = CustomCommand::new((*name).to_owned(), ClusterHash::FirstKey, false);
-        let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        let command = CustomCommand::new(name.to_owned(), ClusterHash::FirstKey, false);
+        let arguments: Vec<Value> = arguments.iter().map(|word| Value::from(*word)).collect();
         match self.client.custom_raw(command, arguments).await {
             Ok(frame) => match reply(frame) {
                 Reply::Refusal(text) => Err(Broken::Refused(text)),
@@ -152,7 +161,7 @@ fn reply(frame: Resp3Frame) -> Reply {
         Resp3Frame::SimpleString { data, .. }
         | Resp3Frame::BlobString { data, .. }
         | Resp3Frame::BigNumber { data, .. }
-        | Resp3Frame::VerbatimString { data, .. } => Reply::Text(String::from_utf8_lossy(&data).into_owned()),
+        | Resp3Frame::VerbatimString { data, .. } => Reply::of_bytes(&data),
         Resp3Frame::Number { data, .. } => Reply::Number(data as f64),
         Resp3Frame::Double { data, .. } => Reply::Number(data),
         Resp3Frame::Boolean { data, .. } => Reply::Number(f64::from(u8::from(data))),

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-/// Names and values of INFO.
+/// Names and values of INFO. A name may come more than once: what users name is written with `_` for letters that would
+/// not fit in.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Info(BTreeMap<String, String>);
+pub(crate) struct Info(BTreeMap<String, Vec<String>>);
 
 /// What a server is to others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +37,10 @@ impl Standing {
 impl Info {
     /// Reads the text; `None` when it is no INFO of a Redis or one of its kin.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        let mut fields = BTreeMap::new();
+        let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for line in text.lines() {
             if let Some((name, value)) = line.split_once(':').filter(|_| !line.starts_with('#')) {
-                fields.insert(name.to_owned(), value.trim_end().to_owned());
+                fields.entry(name.to_owned()).or_default().push(value.trim_end().to_owned());
             }
         }
         let info = Self(fields);
@@ -47,7 +48,7 @@ impl Info {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.get(name)?.last().map(String::as_str)
     }
 
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
@@ -67,7 +68,8 @@ impl Info {
     pub(crate) fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.0
             .range(prefix.to_owned()..)
-            .map_while(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+            .map_while(move |(name, values)| Some((name.strip_prefix(prefix)?, values)))
+            .flat_map(|(rest, values)| values.iter().map(move |value| (rest, value.as_str())))
     }
 
     /// `valkey`, or `redis`.
@@ -94,11 +96,32 @@ impl Info {
         }
     }
 
-    /// Replicas as a primary lists them: `slave0:ip=…,port=…,state=online,offset=…,lag=…`.
-    pub(crate) fn replicas(&self) -> impl Iterator<Item = Pairs<'_>> {
-        self.with_prefix("slave")
+    /// Replicas as a primary lists them, `slave0:ip=…,port=…,state=online,offset=…,lag=…`: `ip:port`, and the rest. The
+    /// ip is whatever the replica announces.
+    pub(crate) fn replicas(&self) -> impl Iterator<Item = (String, Pairs<'_>)> {
+        self.numbered("slave").map(|value| {
+            let (ip, rest) = value.rsplit_once(",port=").unwrap_or((value, ""));
+            let (port, rest) = rest.split_once(',').unwrap_or((rest, ""));
+            let known = |text: &'_ str| if text.is_empty() { "?".to_owned() } else { text.to_owned() };
+            let ip = ip.strip_prefix("ip=").unwrap_or_default();
+            (format!("{}:{}", known(ip), known(port)), Pairs::read(rest))
+        })
+    }
+
+    /// Primaries as a Sentinel lists them, `master0:name=…,status=…,address=…`: the name, and the rest. A name may hold
+    /// anything.
+    pub(crate) fn masters(&self) -> impl Iterator<Item = (&str, Pairs<'_>)> {
+        self.numbered("master").filter_map(|value| {
+            let at = value.rfind(",status=")?;
+            Some((value[..at].strip_prefix("name=")?, Pairs::read(&value[at + 1..])))
+        })
+    }
+
+    /// The values of `PREFIX0`, `PREFIX1` and so on.
+    fn numbered<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        self.with_prefix(prefix)
             .filter(|(rest, _)| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
-            .map(|(_, value)| Pairs::read(value))
+            .map(|(_, value)| value)
     }
 
     /// The named fields as JSON, those that are there.
@@ -124,11 +147,6 @@ impl<'a> Pairs<'a> {
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
         self.get(name)?.parse().ok().filter(|number: &f64| number.is_finite())
     }
-
-    /// `ip:port`, as a label.
-    pub(crate) fn address(&self) -> String {
-        format!("{}:{}", self.get("ip").unwrap_or("?"), self.get("port").unwrap_or("?"))
-    }
 }
 
 #[cfg(test)]
@@ -148,10 +166,10 @@ mod tests {
         assert_eq!((valkey.flavour(), valkey.version(), valkey.mode()), ("valkey", "8.1.3", "cluster"));
         let replicas: Vec<_> = valkey.replicas().collect();
         assert_eq!(replicas.len(), 2, "slave_expires_tracked_keys is no replica");
-        assert_eq!(replicas[0].number("offset"), Some(1000.0));
+        assert_eq!(replicas[0].1.number("offset"), Some(1000.0));
         assert_eq!(
-            (replicas[1].address(), replicas[1].get("state")),
-            ("fd00::2:6380".to_owned(), Some("wait_bgsave"))
+            (replicas[1].0.as_str(), replicas[1].1.get("state")),
+            ("fd00::2:6380", Some("wait_bgsave"))
         );
         // Without the fields of compatibility.
         let bare = Info::read(
@@ -184,6 +202,28 @@ mod tests {
         let strange =
             Info::read("redis_version:7.0.0\r\n:::\r\nslave0:\r\nused_memory:lots\r\ndb0\r\n").unwrap();
         assert_eq!(strange.number("used_memory"), None);
-        assert_eq!(strange.replicas().next().unwrap().address(), "?:?");
+        assert_eq!(strange.replicas().next().unwrap().0, "?:?");
+    }
+
+    #[test]
+    fn names_that_users_choose_do_not_reach_into_other_fields() {
+        let info = Info::read(
+            "redis_version:7.0.15\r\nredis_mode:sentinel\r\n\
+             slave0:ip=x,port=1,state=y,port=7001,state=online,offset=5,lag=0\r\n\
+             slave1:ip=x,port=1,state=y,port=7002,state=wait_bgsave,offset=6,lag=1\r\n\
+             master0:name=a,status=ok,b,status=sdown,address=10.0.0.1:6379,slaves=1,sentinels=3\r\n\
+             master1:name=a,status=ok,c,status=ok,address=10.0.0.2:6379,slaves=0,sentinels=3\r\n",
+        );
+        let info = info.unwrap();
+        let replicas: Vec<_> = info.replicas().map(|(address, rest)| (address, rest.get("state"))).collect();
+        assert_eq!(
+            replicas,
+            [
+                ("x,port=1,state=y:7001".to_owned(), Some("online")),
+                ("x,port=1,state=y:7002".to_owned(), Some("wait_bgsave"))
+            ]
+        );
+        let masters: Vec<_> = info.masters().map(|(name, rest)| (name, rest.get("status"))).collect();
+        assert_eq!(masters, [("a,status=ok,b", Some("sdown")), ("a,status=ok,c", Some("ok"))]);
     }
 }

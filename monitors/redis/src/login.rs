@@ -56,7 +56,7 @@ pub(crate) async fn login(server: &Server, stages: &mut Stages, found: &mut Foun
     stages.begin("query");
     let pong = wire.ask(&["PING"]).await.map_err(|broken| failure(&broken, "ping"))?;
     stages.end();
-    match pong.text() {
+    match pong.text().as_deref() {
         Some("PONG") => Ok(()),
         _ => Err(failure(&Broken::Violation("PING was not answered by PONG".to_owned()), "ping")),
     }
@@ -88,7 +88,7 @@ pub(crate) async fn connect(
 /// # Errors
 /// It is no INFO.
 pub(crate) fn read_info(reply: &Reply) -> Result<Info, Failure> {
-    reply.text().and_then(Info::read).ok_or_else(|| {
+    reply.text().and_then(|text| Info::read(&text)).ok_or_else(|| {
         Failure::new(&common::PROTOCOL, "INFO names no version of Redis or Valkey").code("not_redis")
     })
 }

@@ -131,7 +131,7 @@ fn pending(query: &Query, reply: &Reply) -> Result<Table, Failure> {
     let mut rows = vec![vec![Cell::Null, number(total)]];
     for consumer in consumers.list() {
         let [name, count, ..] = consumer.list() else { continue };
-        rows.push(vec![Cell::Text(name.text().unwrap_or("?").to_owned()), number(count)]);
+        rows.push(vec![Cell::Text(name.text().unwrap_or_default().into_owned()), number(count)]);
     }
     Ok((vec!["consumer".to_owned(), query.column.clone()], rows))
 }

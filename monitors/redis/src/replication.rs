@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
+use wise_core::label::{OCCURRENCE, UniqueLabels};
 use wise_core::{Absent, CheckContext, Failure, Labels, MetricSpec, Probe, Report, Timestamp};
 use wise_database::{Delta, classes};
 
@@ -45,7 +46,7 @@ pub(crate) struct ReplicationProbe {
     /// Role and primary at the last check.
     place: Option<String>,
     /// When each replica was last online.
-    seen: HashMap<String, Timestamp>,
+    seen: HashMap<Labels, Timestamp>,
     written: Delta<&'static str>,
     last: Option<Timestamp>,
 }
@@ -117,17 +118,18 @@ impl ReplicationProbe {
         self.backlog(now, info, report);
         let offset = info.number("master_repl_offset");
         let mut online = 0_u32;
-        for replica in info.replicas() {
+        // Two replicas may announce one address, or come from behind one: nothing else tells them apart.
+        let mut unique = UniqueLabels::default();
+        for (address, replica) in info.replicas() {
             let is_online = replica.get("state") == Some("online");
             online += u32::from(is_online);
-            let address = replica.address();
-            if is_online && (self.seen.len() < MAX_REPLICAS || self.seen.contains_key(&address)) {
-                self.seen.insert(address.clone(), now);
+            let labels = unique.of(Labels::one("replica", address));
+            if is_online && (self.seen.len() < MAX_REPLICAS || self.seen.contains_key(&labels)) {
+                self.seen.insert(labels.clone(), now);
             }
-            if !self.seen.contains_key(&address) && self.seen.len() >= MAX_REPLICAS {
+            if !self.seen.contains_key(&labels) && self.seen.len() >= MAX_REPLICAS {
                 continue;
             }
-            let labels = Labels::one("replica", address);
             report.push_labelled(&metric::REPLICA_ONLINE, &labels, f64::from(u8::from(is_online)));
             // Until it is online, offset and lag are zero, which says nothing.
             if !is_online {
@@ -141,8 +143,8 @@ impl ReplicationProbe {
             }
         }
         self.seen.retain(|_, last| now.since(*last) < MISSED);
-        let lost: Vec<&str> =
-            self.seen.iter().filter(|(_, last)| **last != now).map(|(name, _)| name.as_str()).collect();
+        let lost: Vec<String> =
+            self.seen.iter().filter(|(_, last)| **last != now).map(|(labels, _)| shown(labels)).collect();
         report.push(&metric::REPLICAS_ONLINE, f64::from(online));
         report.push(&metric::REPLICAS_LOST, lost.len() as f64);
         let expected = self.server.expected_replicas?;
@@ -258,9 +260,18 @@ impl Probe for ReplicationProbe {
     }
 }
 
+/// `10.0.0.2:6379`, with its number where several announce that.
+fn shown(labels: &Labels) -> String {
+    let value = |wanted: &str| {
+        labels.pairs().iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+    };
+    let address = value("replica").unwrap_or_default();
+    value(OCCURRENCE).map_or_else(|| address.to_owned(), |occurrence| format!("{address} ({occurrence})"))
+}
+
 /// The text of a field of a flat list; empty when there is none.
 pub(crate) fn text_of(reply: &Reply, field: &str) -> String {
-    reply.field(field).and_then(Reply::text).unwrap_or_default().to_owned()
+    reply.field(field).and_then(Reply::text).unwrap_or_default().into_owned()
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! The protocol, RESP2, read within bounds: whatever a peer sends, an answer has at most so many bytes, parts and
 //! levels.
 
+use std::borrow::Cow;
+
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use wise_core::label;
 
 use crate::error::Broken;
 
@@ -19,6 +23,8 @@ const MAX_DEPTH: usize = 4;
 pub(crate) enum Reply {
     /// A text, or a status such as `OK`.
     Text(String),
+    /// A value that is no UTF-8: names and keys are bytes for Redis.
+    Binary(Vec<u8>),
     /// A number.
     Number(f64),
     /// Several answers.
@@ -30,9 +36,24 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    pub(crate) fn text(&self) -> Option<&str> {
+    /// Of bytes that were sent.
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Binary(bytes.to_owned()),
+        }
+    }
+
+    /// The text, such that two values never have the same.
+    pub(crate) fn text(&self) -> Option<Cow<'_, str>> {
+        self.bytes().map(label::from_bytes)
+    }
+
+    /// The value as it was sent.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
         match self {
-            Self::Text(text) => Some(text),
+            Self::Text(text) => Some(text.as_bytes()),
+            Self::Binary(bytes) => Some(bytes),
             _ => None,
         }
     }
@@ -54,7 +75,7 @@ impl Reply {
 
     /// The value of a name in a flat list of names and values, as `CONFIG GET` and `SENTINEL MASTERS` give.
     pub(crate) fn field(&self, name: &str) -> Option<&Reply> {
-        self.list().chunks_exact(2).find(|pair| pair[0].text() == Some(name)).map(|pair| &pair[1])
+        self.list().chunks_exact(2).find(|pair| pair[0].bytes() == Some(name.as_bytes())).map(|pair| &pair[1])
     }
 }
 
@@ -145,7 +166,7 @@ impl<'a> Parser<'a> {
         self.at += 1;
         let line = self.line()?;
         match kind {
-            b'+' => Ok(Reply::Text(text(line))),
+            b'+' => Ok(Reply::of_bytes(line)),
             b'-' => Ok(Reply::Refusal(text(line))),
             b':' => Ok(Reply::Number(number(line)? as f64)),
             b'$' => match number(line)? {
@@ -160,7 +181,7 @@ impl<'a> Parser<'a> {
                         return Err(Stop::Wrong("a text does not end where it should"));
                     }
                     self.at = end + 2;
-                    Ok(Reply::Text(text(body)))
+                    Ok(Reply::of_bytes(body))
                 }
             },
             _ => match number(line)? {
@@ -224,6 +245,8 @@ mod tests {
         assert_eq!(read(b":-12\r\n").await, Ok(Reply::Number(-12.0)));
         assert_eq!(read(b"$-1\r\n").await, Ok(Reply::Nothing));
         assert_eq!(read(b"$4\r\na\r\nb\r\n").await, Ok(Reply::Text("a\r\nb".to_owned())));
+        let binary = read(b"$2\r\na\xff\r\n").await.unwrap();
+        assert_eq!((binary.bytes(), binary.text().as_deref()), (Some(&b"a\xff"[..]), Some("a\u{fffd}ff")));
         let list = Reply::List(vec![Reply::Text("a".to_owned()), Reply::List(vec![]), Reply::Number(1.0)]);
         assert_eq!(read(b"*3\r\n$1\r\na\r\n*0\r\n:1\r\n").await, Ok(list));
         assert_eq!(read(b"-ERR no\r\n").await, Err(Broken::Refused("ERR no".to_owned())));

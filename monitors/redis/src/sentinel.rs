@@ -29,14 +29,9 @@ pub(crate) async fn read(
         report.push(&metric::SENTINEL_TILT, tilt);
     }
     let mut problem = None;
-    let masters: Vec<Pairs<'_>> = info
-        .with_prefix("master")
-        .filter(|(rest, _)| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
-        .map(|(_, value)| Pairs::read(value))
-        .take(MAX_MASTERS)
-        .collect();
-    for master in &masters {
-        let found = judge_master(master, report);
+    let masters: Vec<_> = info.masters().take(MAX_MASTERS).collect();
+    for (name, master) in &masters {
+        let found = judge_master(name, master, report);
         problem = problem.or(found);
     }
     let details = session.ask(&["SENTINEL", "MASTERS"]).await;
@@ -44,16 +39,14 @@ pub(crate) async fn read(
         Ok(reply) => course.note("masters", epochs(&reply, report)),
         Err(why) => report.push_absent(&metric::SENTINEL_EPOCH, &Labels::default(), why),
     }
-    for master in &masters {
-        let Some(name) = master.get("name") else { continue };
+    for (name, _) in &masters {
         let found = quorum(session, name, report).await?;
         problem = problem.or(found);
     }
     Ok(problem)
 }
 
-fn judge_master(master: &Pairs<'_>, report: &mut Report) -> Option<Failure> {
-    let name = master.get("name")?;
+fn judge_master(name: &str, master: &Pairs<'_>, report: &mut Report) -> Option<Failure> {
     let labels = Labels::one("master", name);
     let status = master.get("status").unwrap_or("unknown");
     let is_ok = status == "ok";

@@ -1,9 +1,9 @@
 //! What INFO counts by command and by kind of error, bounded to what matters.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
-use wise_core::{Labels, Report};
+use wise_core::{Labels, Report, label};
 
 use crate::info::{Info, Pairs};
 use crate::metrics::activity as metric;
@@ -12,6 +12,8 @@ use crate::metrics::activity as metric;
 const MAX_ERRORS: usize = 20;
 /// Latency events listed; there are about twenty kinds.
 const MAX_EVENTS: usize = 30;
+/// Most characters of a kind of error or event.
+const WORD_LENGTH: usize = 40;
 const MICROSECONDS: f64 = 1e6;
 
 /// Calls and microseconds of each command at the last check.
@@ -22,8 +24,8 @@ pub(crate) struct CommandTimes {
 
 struct Row<'a> {
     name: &'a str,
-    pairs: Pairs<'a>,
     calls: f64,
+    failed: Option<f64>,
     /// Calls and microseconds since the last check.
     added: Option<(f64, f64)>,
 }
@@ -32,17 +34,27 @@ impl CommandTimes {
     /// Reports the commands that took most time since the last check; at the first, since the start. Answers them as
     /// evidence.
     pub(crate) fn read(&mut self, info: &Info, top: usize, report: &mut Report) -> Value {
-        let mut rows = Vec::new();
-        let mut now = HashMap::new();
+        // INFO writes `_` for letters that it could not show: two commands may have one name there.
+        let mut totals: BTreeMap<&str, (f64, f64, Option<f64>)> = BTreeMap::new();
         for (name, value) in info.with_prefix("cmdstat_") {
             let pairs = Pairs::read(value);
             let (Some(calls), Some(micros)) = (pairs.number("calls"), pairs.number("usec")) else { continue };
+            let sum = totals.entry(name).or_default();
+            sum.0 += calls;
+            sum.1 += micros;
+            if let Some(failed) = pairs.number("failed_calls") {
+                sum.2 = Some(sum.2.unwrap_or(0.0) + failed);
+            }
+        }
+        let mut rows = Vec::new();
+        let mut now = HashMap::new();
+        for (name, (calls, micros, failed)) in totals {
             let before = self.last.get(name).copied().unwrap_or_default();
             let added = (calls - before.0, micros - before.1);
             // CONFIG RESETSTAT and restarts begin again.
             let added = (added.0 > 0.0 && added.1 >= 0.0).then_some(added);
             now.insert(name.to_owned(), (calls, micros));
-            rows.push(Row { name, pairs, calls, added });
+            rows.push(Row { name, calls, failed, added });
         }
         let is_first = self.last.is_empty();
         self.last = now;
@@ -54,7 +66,7 @@ impl CommandTimes {
         for row in &rows {
             let labels = Labels::one("command", row.name);
             report.push_labelled(&metric::COMMAND_CALLS, &labels, row.calls);
-            if let Some(failed) = row.pairs.number("failed_calls") {
+            if let Some(failed) = row.failed {
                 report.push_labelled(&metric::COMMAND_FAILED, &labels, failed);
             }
             let mean = row.added.map(|(calls, micros)| micros / calls / MICROSECONDS);
@@ -87,14 +99,17 @@ fn percentiles(info: &Info, command: &str, labels: &Labels, report: &mut Report)
 
 /// Errors by their first word.
 pub(crate) fn errors(info: &Info, report: &mut Report) {
-    let mut counts: Vec<(&str, f64)> = info
-        .with_prefix("errorstat_")
-        .filter_map(|(word, value)| Some((word, Pairs::read(value).number("count")?)))
-        .collect();
+    let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
+    for (word, value) in info.with_prefix("errorstat_") {
+        if let Some(count) = Pairs::read(value).number("count") {
+            *sums.entry(word).or_default() += count;
+        }
+    }
+    let mut counts: Vec<(&str, f64)> = sums.into_iter().collect();
     counts.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
     for (word, count) in counts.into_iter().take(MAX_ERRORS) {
         // Scripts can make up words of any length.
-        let labels = Labels::one("error", wise_database::shorten(word, 40));
+        let labels = Labels::one("error", label::fit(word, WORD_LENGTH));
         report.push_labelled(&metric::ERRORS, &labels, count);
     }
 }
@@ -104,7 +119,7 @@ pub(crate) fn events(reply: &crate::resp::Reply, report: &mut Report) {
     for row in reply.list().iter().take(MAX_EVENTS) {
         let [event, _, latest, worst, ..] = row.list() else { continue };
         let Some(event) = event.text() else { continue };
-        let labels = Labels::one("event", wise_database::shorten(event, 40));
+        let labels = Labels::one("event", label::fit(&event, WORD_LENGTH));
         for (value, metric) in [(latest, &metric::LATENCY_LATEST), (worst, &metric::LATENCY_MAX)] {
             if let Some(millis) = value.number() {
                 report.push_labelled(metric, &labels, millis / 1e3);
@@ -153,6 +168,25 @@ mod tests {
         times.read(&info((5, 10), (21, 9020)), 5, &mut report);
         assert_eq!(value(&report, "redis.command.mean_seconds", "get"), None, "a reset");
         assert_eq!(value(&report, "redis.command.mean_seconds", "set"), Some(1e-5));
+    }
+
+    #[test]
+    fn names_that_info_cannot_tell_apart_are_counted_together_and_long_ones_stay_apart() {
+        let long = "X".repeat(60);
+        let info = Info::read(&format!(
+            "redis_version:7.0.15\r\nerrorstat_A_B:count=3\r\nerrorstat_A_B:count=4\r\nerrorstat_{long}A:count=1\r\n\
+             errorstat_{long}B:count=2\r\ncmdstat_m_get:calls=1,usec=10,failed_calls=1\r\n\
+             cmdstat_m_get:calls=2,usec=20,failed_calls=2\r\n"
+        ));
+        let info = info.unwrap();
+        let mut report = Report::default();
+        errors(&info, &mut report);
+        CommandTimes::default().read(&info, 10, &mut report);
+        assert_eq!(report.duplicate_series(), []);
+        assert_eq!(value(&report, "redis.errors_total", "A_B"), Some(7.0));
+        assert_eq!(report.readings.iter().filter(|r| r.metric.name() == "redis.errors_total").count(), 3);
+        assert_eq!(value(&report, "redis.command.calls_total", "m_get"), Some(3.0));
+        assert_eq!(value(&report, "redis.command.failed_total", "m_get"), Some(3.0));
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl StorageProbe {
             }
             self.databases.insert(number.to_owned());
             listed.insert(number);
-            let (pairs, labels) = (Pairs::read(value), Labels::one("db", number));
+            let (pairs, labels) = (Pairs::read(value), Labels::one("database", number));
             if let Some(keys) = pairs.number("keys") {
                 report.push_labelled(&metric::KEYS, &labels, keys);
             }
@@ -113,7 +113,7 @@ impl StorageProbe {
         // A database without keys has no line, and that is a zero that was measured.
         self.databases.insert("0".to_owned());
         for number in self.databases.iter().filter(|number| !listed.contains(number.as_str())) {
-            let labels = Labels::one("db", number.as_str());
+            let labels = Labels::one("database", number.as_str());
             report.push_labelled(&metric::KEYS, &labels, 0.0);
             report.push_labelled(&metric::EXPIRES, &labels, 0.0);
         }

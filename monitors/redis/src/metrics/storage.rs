@@ -16,9 +16,9 @@ wise_core::metrics! {
     FULL_IN = MetricSpec::gauge("redis.storage.full_in_days", "days", "Full in",
         "Days until the limit at the growth of the window (label window); not there without a limit or a trend")
         .resolution(0.01).threshold(Threshold::below(Some(7.0), Some(1.0)).hysteresis(0.2).checks(2));
-    KEYS = MetricSpec::count("redis.keys_count", "Keys", "Keys in a database (label db), from INFO keyspace");
-    EXPIRES = MetricSpec::count("redis.keys.expiring_count", "Keys that expire", "Keys with a time to live in a database (label db)");
-    TTL = seconds("redis.keys.mean_ttl_seconds", "Mean time to live", "Mean time to live of the keys that expire, as the server samples it (label db)");
+    KEYS = MetricSpec::count("redis.keys_count", "Keys", "Keys in a database (label database), from INFO keyspace");
+    EXPIRES = MetricSpec::count("redis.keys.expiring_count", "Keys that expire", "Keys with a time to live in a database (label database)");
+    TTL = seconds("redis.keys.mean_ttl_seconds", "Mean time to live", "Mean time to live of the keys that expire, as the server samples it (label database)");
     AOF_SIZE = MetricSpec::bytes("redis.storage.aof_bytes", "Append-only file", "Size of the append-only file, aof_current_size; only where it is on");
     AOF_BASE = MetricSpec::bytes("redis.storage.aof_base_bytes", "Append-only file after the rewrite", "Its size after the last rewrite or at the start, aof_base_size");
     COPY_ON_WRITE = MetricSpec::bytes("redis.storage.save_extra_bytes", "Extra memory of the last save", "Memory that the last RDB save took beside, rdb_last_cow_size");

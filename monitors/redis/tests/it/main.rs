@@ -4,6 +4,7 @@
 
 mod activity;
 mod connections;
+mod labels;
 mod logins;
 mod persistence;
 mod queries;

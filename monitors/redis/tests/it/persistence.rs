@@ -83,10 +83,10 @@ async fn a_full_server_that_evicts_nothing_refuses_writes() {
     assert!(value(&report, "redis.errors_total", &[("error", "OOM")]) >= 1.0);
     let report = watch.check("storage").await;
     assert_eq!(value(&report, "redis.storage.limit_bytes", &[]), 16_000_000.0);
-    assert_eq!(value(&report, "redis.keys_count", &[("db", "0")]), 100_000.0);
+    assert_eq!(value(&report, "redis.keys_count", &[("database", "0")]), 100_000.0);
     assert_eq!(server.run("FLUSHALL"), "OK");
     passes(&becomes(&mut watch, "activity", "room again", |r| r.failure.is_none()).await);
-    assert_eq!(value(&watch.check("storage").await, "redis.keys_count", &[("db", "0")]), 0.0);
+    assert_eq!(value(&watch.check("storage").await, "redis.keys_count", &[("database", "0")]), 0.0);
 }
 
 #[tokio::test]

@@ -18,14 +18,14 @@ async fn sizes_and_keys_are_read() {
     passes(&report);
     assert!(value(&report, "redis.storage.used_bytes", &[]) > 100_000.0);
     assert!(value(&report, "redis.storage.dataset_bytes", &[]) > 0.0);
-    assert_eq!(value(&report, "redis.keys_count", &[("db", "0")]), 2.0);
-    assert_eq!(value(&report, "redis.keys.expiring_count", &[("db", "0")]), 1.0);
-    assert_eq!(value(&report, "redis.keys_count", &[("db", "3")]), 1.0);
+    assert_eq!(value(&report, "redis.keys_count", &[("database", "0")]), 2.0);
+    assert_eq!(value(&report, "redis.keys.expiring_count", &[("database", "0")]), 1.0);
+    assert_eq!(value(&report, "redis.keys_count", &[("database", "3")]), 1.0);
     assert!(find(&report, "redis.storage.limit_bytes", &[]).is_none(), "unlimited is absent, not zero");
     assert_eq!(server.run("FLUSHALL"), "OK");
     let report = watch.check("storage").await;
     assert_eq!(
-        value(&report, "redis.keys_count", &[("db", "3")]),
+        value(&report, "redis.keys_count", &[("database", "3")]),
         0.0,
         "an empty database is a measured zero"
     );
