@@ -133,8 +133,9 @@ async fn list(database: &str, session: &Session) -> Result<Vec<String>, Failure>
         "cursor": {"batchSize": most},
     };
     let answer = session.command(database, command).await?;
+    let mut seen = HashSet::new();
     let names = batch(&answer).filter_map(|collection| text(collection, &["name"]));
-    let names: Vec<String> = names.map(str::to_owned).collect();
+    let names: Vec<String> = names.filter(|name| seen.insert(*name)).map(str::to_owned).collect();
     end_cursor(&answer, session).await;
     Ok(names)
 }

@@ -2,9 +2,16 @@
 
 use bson::{Bson, Document};
 use serde_json::{Value, json};
+use wise_core::Labels;
+use wise_core::label::{UniqueLabels, fit};
 use wise_database::shorten;
 
 use crate::document::{date, documents, is, number, part, text};
+
+/// Members of a replica set: MongoDB takes 50.
+const MOST_MEMBERS: usize = 100;
+/// Most characters of a member's name: those of a name in the DNS, and its port.
+const MOST_CHARACTERS: usize = 260;
 
 /// States as MongoDB numbers them.
 pub(crate) mod state {
@@ -56,7 +63,9 @@ impl Place {
 /// A member, as the member that was asked sees it.
 #[derive(Debug)]
 pub(crate) struct Member {
+    /// Host and port, as the configuration of the set has them.
     pub(crate) name: String,
+    pub(crate) labels: Labels,
     pub(crate) state: i64,
     state_text: String,
     pub(crate) is_healthy: bool,
@@ -152,11 +161,14 @@ impl Set {
         let now = date(status, &["date"]);
         let configured: Vec<&Document> =
             config.map(|config| documents(config, &["config", "members"]).collect()).unwrap_or_default();
+        // No configuration has one member twice; what answers need not be honest.
+        let mut unique = UniqueLabels::default();
         let members: Vec<Member> = documents(status, &["members"])
+            .take(MOST_MEMBERS)
             .map(|member| {
                 let id = number(member, &["_id"]);
                 let config = configured.iter().find(|config| number(config, &["_id"]) == id).copied();
-                read_member(member, config, now)
+                read_member(member, config, now, &mut unique)
             })
             .collect();
         let own = members.iter().find(|member| member.is_own);
@@ -186,7 +198,13 @@ impl Set {
     }
 }
 
-fn read_member(member: &Document, config: Option<&Document>, now: Option<f64>) -> Member {
+fn read_member(
+    member: &Document,
+    config: Option<&Document>,
+    now: Option<f64>,
+    unique: &mut UniqueLabels,
+) -> Member {
+    let name = fit(text(member, &["name"]).unwrap_or("?"), MOST_CHARACTERS);
     let place = member.get("optime").and_then(Place::read);
     let since = |name: &str| now.zip(date(member, &[name])).map(|(now, then)| (now - then).max(0.0));
     // The second name is that of 4.4.
@@ -196,7 +214,8 @@ fn read_member(member: &Document, config: Option<&Document>, now: Option<f64>) -
     let string = |name: &str| shorten(text(member, &[name]).unwrap_or_default(), 200);
     let messages = [string("lastHeartbeatMessage"), string("infoMessage")];
     Member {
-        name: shorten(text(member, &["name"]).unwrap_or("?"), 120),
+        labels: unique.of(Labels::one("member", name.clone())),
+        name: name.into_owned(),
         state,
         state_text: string("stateStr"),
         is_healthy: number(member, &["health"]).is_none_or(|health| health > 0.0),

@@ -1,5 +1,6 @@
 //! Custom queries: aggregations that were found to read only when the settings were, each with its own limits.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
@@ -123,12 +124,18 @@ fn table(documents: &[&Document]) -> Result<Table, Failure> {
                 // What a group is by tells its rows apart, also when it is a number.
                 Bson::Document(parts) if name == "_id" => {
                     for (name, value) in parts {
-                        fields.push((name.clone(), label(cell(name, value)?)));
+                        fields.push((name.clone(), label(name, value)?));
                     }
                 }
-                _ if name == "_id" => fields.push(("id".to_owned(), label(cell(name, value)?))),
+                _ if name == "_id" => fields.push(("id".to_owned(), label(name, value)?)),
                 _ => fields.push((name.clone(), cell(name, value)?)),
             }
+        }
+        // Of two fields with one name, one would take the other's place.
+        if let Some(name) = twice(&fields) {
+            let name = wise_database::shorten(name, 40);
+            let text = format!("two fields are named `{name}`, one of them in _id: rename one with $project");
+            return Err(Failure::new(&classes::CUSTOM_QUERY, text).code("fields"));
         }
         for (name, _) in &fields {
             if !columns.contains(name) {
@@ -149,11 +156,21 @@ fn table(documents: &[&Document]) -> Result<Table, Failure> {
     Ok((columns, rows))
 }
 
-fn label(cell: Cell) -> Cell {
-    match cell {
-        Cell::Number(number) => Cell::Text(number.to_string()),
-        other => other,
-    }
+fn twice(fields: &[(String, Cell)]) -> Option<&str> {
+    let mut seen = HashSet::new();
+    fields.iter().map(|(name, _)| name.as_str()).find(|name| !seen.insert(*name))
+}
+
+/// What a group is by, as text. Numbers are written as they are: as floating point two large ones could become one.
+fn label(name: &str, value: &Bson) -> Result<Cell, Failure> {
+    Ok(Cell::Text(match value {
+        Bson::Double(number) => number.to_string(),
+        Bson::Int32(number) => number.to_string(),
+        Bson::Int64(number) => number.to_string(),
+        Bson::Decimal128(number) => number.to_string(),
+        Bson::Boolean(truth) => truth.to_string(),
+        other => return cell(name, other),
+    }))
 }
 
 fn cell(name: &str, value: &Bson) -> Result<Cell, Failure> {
@@ -189,6 +206,30 @@ mod tests {
         let text = |text: &str| Cell::Text(text.to_owned());
         assert_eq!(rows[0], [text("eu"), text("2026"), Cell::Number(3.0), Cell::Number(1.5), Cell::Null]);
         assert_eq!(rows[1], [text("us"), text("2026"), Cell::Number(4.0), Cell::Null, Cell::Number(1.0)]);
+    }
+
+    #[test]
+    fn groups_by_large_numbers_or_truths_stay_apart() {
+        let rows = [
+            doc! {"_id": 9_007_199_254_740_993_i64, "n": 1},
+            doc! {"_id": 9_007_199_254_740_992_i64, "n": 2},
+            doc! {"_id": true, "n": 3},
+            doc! {"_id": 1, "n": 4},
+            doc! {"_id": 1.5, "n": 5},
+        ];
+        let (columns, rows) = table(&rows.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(columns, ["id", "n"]);
+        let ids: Vec<_> = rows.into_iter().map(|row| row[0].clone()).collect();
+        let texts = ["9007199254740993", "9007199254740992", "true", "1", "1.5"];
+        assert_eq!(ids, texts.map(|text| Cell::Text(text.to_owned())));
+    }
+
+    #[test]
+    fn a_field_of_the_group_cannot_take_the_place_of_another() {
+        for row in [doc! {"_id": {"n": "eu"}, "n": 3}, doc! {"_id": "eu", "id": 3}] {
+            let error = table(&[&row]).unwrap_err().message;
+            assert!(error.contains("two fields are named"), "{error}");
+        }
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Replication {
             .members
             .iter()
             .map(|member| {
-                let lag = lags.iter().find(|(name, _)| *name == member.name).and_then(|(_, lag)| *lag);
+                let lag = lags.iter().find(|(of, _)| *of == member.labels).and_then(|(_, lag)| *lag);
                 member.evidence(lag)
             })
             .collect();
@@ -85,14 +85,14 @@ impl Replication {
         let report = &mut run.report;
         report.push_some(&metrics::OWN_STATE, set.own_state.map(|state| state as f64));
         for member in &set.members {
-            let labels = Labels::one("member", member.name.clone());
-            report.push_labelled(&metrics::MEMBER_STATE, &labels, member.state as f64);
-            report.push_labelled(&metrics::MEMBER_PROBLEM, &labels, member.problem());
-            report.push_labelled(&metrics::MEMBER_HEALTH, &labels, f64::from(u8::from(member.is_healthy)));
-            report.push_labelled_some(&metrics::MEMBER_HEARTBEAT, &labels, member.heartbeat_age);
+            let labels = &member.labels;
+            report.push_labelled(&metrics::MEMBER_STATE, labels, member.state as f64);
+            report.push_labelled(&metrics::MEMBER_PROBLEM, labels, member.problem());
+            report.push_labelled(&metrics::MEMBER_HEALTH, labels, f64::from(u8::from(member.is_healthy)));
+            report.push_labelled_some(&metrics::MEMBER_HEARTBEAT, labels, member.heartbeat_age);
             report.push_labelled_some(
                 &metrics::MEMBER_PING,
-                &labels,
+                labels,
                 member.ping.filter(|_| member.is_healthy),
             );
         }
@@ -137,7 +137,7 @@ fn without_status(failure: Failure, run: &mut Run<'_>) -> Result<Option<Failure>
 }
 
 /// The lag of each member that this one may speak of: the primary of all, a secondary of itself.
-fn lags(set: &Set, run: &mut Run<'_>) -> Vec<(String, Option<f64>)> {
+fn lags(set: &Set, run: &mut Run<'_>) -> Vec<(Labels, Option<f64>)> {
     let primary = set.primary();
     let mut found = Vec::new();
     let mut tell = |metric: &'static MetricSpec, labels: &Labels, lag: Option<f64>| match lag {
@@ -148,13 +148,13 @@ fn lags(set: &Set, run: &mut Run<'_>) -> Vec<(String, Option<f64>)> {
     for member in followers {
         let lag = primary.and_then(|primary| lag(member, primary));
         if set.is_primary() {
-            tell(&metrics::MEMBER_LAG, &Labels::one("member", member.name.clone()), lag);
+            tell(&metrics::MEMBER_LAG, &member.labels, lag);
         } else if member.is_own {
             tell(&metrics::LAG, &Labels::default(), lag);
         } else {
             continue;
         }
-        found.push((member.name.clone(), lag));
+        found.push((member.labels.clone(), lag));
     }
     found
 }

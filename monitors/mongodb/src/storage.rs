@@ -1,5 +1,7 @@
 //! Storage: the disk, the databases, the largest collections, and how fast they grow.
 
+use std::collections::HashSet;
+
 use bson::{Document, doc};
 use serde_json::json;
 use wise_core::{Absent, Failure, GrowthTracker, Labels, async_trait};
@@ -74,8 +76,10 @@ impl Step<Watched> for Storage {
 impl Storage {
     async fn member(&mut self, session: &Session, run: &mut Run<'_>) -> Result<(), Failure> {
         let list = session.command("admin", doc! {"listDatabases": 1, "nameOnly": true}).await?;
+        let mut seen = HashSet::new();
         let names: Vec<String> = documents(&list, &["databases"])
             .filter_map(|one| text(one, &["name"]))
+            .filter(|name| seen.insert(*name))
             .map(str::to_owned)
             .collect();
         let mut all = Some(0.0);
@@ -122,10 +126,14 @@ impl Storage {
     /// Through mongos each statistic asks every shard: only what the list of databases has in it is taken.
     async fn through_mongos(&mut self, session: &Session, run: &mut Run<'_>) -> Result<(), Failure> {
         let list = session.command("admin", doc! {"listDatabases": 1}).await?;
+        let mut seen = HashSet::new();
         for database in documents(&list, &["databases"]).take(MOST_DATABASES) {
             let Some((name, size)) = text(database, &["name"]).zip(number(database, &["sizeOnDisk"])) else {
                 continue;
             };
+            if !seen.insert(name) {
+                continue;
+            }
             let labels = Labels::one("database", name);
             run.report.push_labelled(&metrics::DATABASE_SIZE, &labels, size);
             self.databases.observe(run.cx.now, &labels, size, None, &mut run.report).await;

@@ -4,6 +4,7 @@
 mod activity;
 mod availability;
 mod faults;
+mod labels;
 mod queries;
 mod replication;
 mod responder;
