@@ -4,7 +4,7 @@
 //! alarm of the other. So a name is never shortened, decoded or masked in a way that may give two names one text.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use uuid::Uuid;
@@ -52,6 +52,23 @@ pub fn from_bytes(name: &[u8]) -> Cow<'_, str> {
             Cow::Owned(out)
         }
     }
+}
+
+/// The labels of parts, with a finer label for those that the given ones do not tell apart. A name that outlives a new
+/// connection, a restart or a new container should come first, and what does not should be the finer one: only those that
+/// need it are another series afterwards.
+pub fn distinguish<T>(
+    labels: Vec<Labels>,
+    parts: &[T],
+    finer: impl Fn(&Labels, &T) -> Labels,
+) -> Vec<Labels> {
+    let mut counts: HashMap<Labels, u32> = HashMap::new();
+    for labels in &labels {
+        *counts.entry(labels.clone()).or_default() += 1;
+    }
+    let is_alone = |labels: &Labels| counts.get(labels) == Some(&1);
+    let each = labels.into_iter().zip(parts);
+    each.map(|(labels, part)| if is_alone(&labels) { labels } else { finer(&labels, part) }).collect()
 }
 
 /// Gives each part of one report labels of its own, where the target itself may give two parts the same name and nothing
@@ -104,6 +121,15 @@ mod tests {
                 "a\u{FFFD}e2\u{FFFD}82"
             ]
         );
+    }
+
+    #[test]
+    fn only_parts_that_are_alike_get_a_finer_label() {
+        let ports = ["1", "2", "3"];
+        let names = ["a", "b", "a"].map(|name| Labels::one("name", name)).to_vec();
+        let labels = distinguish(names, &ports, |labels, port| labels.with("port", *port));
+        let a = Labels::one("name", "a");
+        assert_eq!(labels, [a.with("port", "1"), Labels::one("name", "b"), a.with("port", "3")]);
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! What tells a standby from the others.
 
-use std::collections::HashMap;
-
 use wise_core::Labels;
+use wise_core::label::distinguish;
 
 use crate::rows::Row;
 
@@ -38,28 +37,15 @@ impl Peer {
 pub(crate) fn labels(peers: &[Peer]) -> Vec<Labels> {
     let lasting = |peer: &Peer| {
         let labels = Labels::one("standby", peer.name.as_str()).with("address", peer.address.as_str());
-        with(labels, "slot", peer.slot.as_deref())
+        with(&labels, "slot", peer.slot.as_deref())
     };
     let labels: Vec<Labels> = peers.iter().map(lasting).collect();
-    let labels = where_alike(labels, peers, |labels, peer| with(labels, "port", peer.port.as_deref()));
-    where_alike(labels, peers, |labels, peer| labels.with("pid", peer.pid.as_str()))
+    let labels = distinguish(labels, peers, |labels, peer| with(labels, "port", peer.port.as_deref()));
+    distinguish(labels, peers, |labels, peer| labels.with("pid", peer.pid.as_str()))
 }
 
-fn with(labels: Labels, name: &str, value: Option<&str>) -> Labels {
-    match value {
-        Some(value) => labels.with(name, value),
-        None => labels,
-    }
-}
-
-fn where_alike(labels: Vec<Labels>, peers: &[Peer], finer: impl Fn(Labels, &Peer) -> Labels) -> Vec<Labels> {
-    let mut counts: HashMap<Labels, u32> = HashMap::new();
-    for labels in &labels {
-        *counts.entry(labels.clone()).or_default() += 1;
-    }
-    let is_alone = |labels: &Labels| counts.get(labels) == Some(&1);
-    let each = labels.into_iter().zip(peers);
-    each.map(|(labels, peer)| if is_alone(&labels) { labels } else { finer(labels, peer) }).collect()
+fn with(labels: &Labels, name: &str, value: Option<&str>) -> Labels {
+    value.map_or_else(|| labels.clone(), |value| labels.with(name, value))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod evidence;
 mod exporter;
 mod filter;
 mod http;
+mod hwmon;
 mod interval;
 mod local;
 mod machine;

@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sysinfo::{Components, System};
+use sysinfo::System;
 use tokio::time::Instant;
-use wise_core::Failure;
+use wise_core::{Failure, label};
 
 use crate::clock;
 use crate::config::{default_proc, default_root, default_sys};
 use crate::error::unreadable;
 use crate::filter::Filter;
+use crate::hwmon;
 use crate::machine::{Basics, MAX_PARTS, Machine, Mount, Temperature};
 use crate::proc;
 
@@ -57,7 +58,6 @@ pub(crate) struct Reader {
     processes: Kept<Option<f64>>,
     temperatures: Kept<Vec<Temperature>>,
     facts: Kept<Vec<(&'static str, String)>>,
-    components: Option<Components>,
 }
 
 /// A value with its age.
@@ -94,15 +94,18 @@ impl Reader {
             processes: Kept::default(),
             temperatures: Kept::default(),
             facts: Kept::default(),
-            components: None,
         }
     }
 
-    /// A file as text.
+    /// A file as text: names in it need not be UTF-8, and stay apart.
     pub(crate) fn text(&mut self, path: &str) -> io::Result<Cow<'_, str>> {
+        self.bytes(path).map(label::from_bytes)
+    }
+
+    fn bytes(&mut self, path: &str) -> io::Result<&[u8]> {
         self.buffer.clear();
         File::open(path)?.take(MAX_FILE).read_to_end(&mut self.buffer)?;
-        Ok(String::from_utf8_lossy(&self.buffer))
+        Ok(&self.buffer)
     }
 
     fn proc(&mut self, file: &str) -> io::Result<Cow<'_, str>> {
@@ -342,25 +345,10 @@ impl Reader {
 
     /// Some sensors take milliseconds to answer, so they are asked once a minute.
     fn temperatures(&mut self) -> Vec<Temperature> {
-        if !self.paths.own {
-            return Vec::new();
-        }
         if let Some(known) = self.temperatures.get(MINUTE) {
             return known;
         }
-        let components = match &mut self.components {
-            Some(components) => {
-                components.refresh(true);
-                Some(&*components)
-            }
-            none => Components::new_with_refreshed_list().ok().map(|components| &*none.insert(components)),
-        };
-        let found = components.into_iter().flat_map(|components| components.iter()).filter_map(|component| {
-            let value = f64::from(component.temperature()?);
-            let critical = component.critical().map(f64::from).filter(|critical| *critical > 0.0);
-            value.is_finite().then(|| Temperature { sensor: component.label().to_owned(), value, critical })
-        });
-        let found = found.take(MAX_PARTS).collect();
+        let found = hwmon::temperatures(&self.paths.sys);
         self.temperatures.set(found)
     }
 
@@ -369,8 +357,11 @@ impl Reader {
     /// # Errors
     /// There is no list of them.
     pub(crate) fn mounts(&mut self) -> Result<Vec<Mount>, Failure> {
-        let own = self.proc("self/mountinfo").map(|text| proc::mountinfo(&text));
-        let first = self.proc("1/mountinfo").map(|text| proc::mountinfo(&text)).unwrap_or_default();
+        let mut read = |process: &str| {
+            let path = format!("{}/{process}/mountinfo", self.paths.proc);
+            self.bytes(&path).map(proc::mountinfo)
+        };
+        let (own, first) = (read("self"), read("1").unwrap_or_default());
         let root =
             |mounts: &[Mount]| mounts.iter().find(|mount| mount.point == "/").map(|root| root.number.clone());
         // The first process sees the machine's mounts as they are; a service unit may see some read-only. It is believed

@@ -1,6 +1,8 @@
 //! What a machine says of itself, whichever way it was asked: readings are made from this alone, so that the local
 //! machine and a node_exporter give the same ones.
 
+use std::path::PathBuf;
+
 use tokio::time::Instant;
 
 /// Most cores, disks, interfaces, mounts and sensors that are kept of one machine.
@@ -179,6 +181,9 @@ pub(crate) struct Limits {
 /// A sensor, in degrees Celsius.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Temperature {
+    /// The device that it is in, by its place in the machine.
+    pub chip: String,
+    /// Which of the chip's sensors it is.
     pub sensor: String,
     pub value: f64,
     pub critical: Option<f64>,
@@ -197,6 +202,8 @@ pub(crate) struct Clock {
 pub(crate) struct Mount {
     /// Where it is mounted, as the watched machine names it.
     pub point: String,
+    /// The same as bytes, which need not be text; empty of an exporter's.
+    pub path: PathBuf,
     pub device: String,
     pub kind: String,
     pub read_only: bool,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wise_core::label::UniqueLabels;
 use wise_core::{Absent, Labels, MetricSpec, Report, RestartWatch};
 
 use crate::interval::{self, Recent, growth};
@@ -85,8 +86,11 @@ impl Resources {
         share(report, &host::CONNTRACK_RATIO, limits.conntrack, limits.max_conntrack);
         report.push_some(&host::TCP_ESTABLISHED, limits.tcp_established);
         report.push_some(&host::RAID_DEGRADED, now.degraded_arrays);
+        let mut unique = UniqueLabels::default();
         for sensor in &now.temperatures {
-            let labels = Labels::one("sensor", sensor.sensor.clone());
+            // Two chips of one device have one name.
+            let labels = Labels::one("chip", sensor.chip.as_str()).with("sensor", sensor.sensor.as_str());
+            let labels = unique.of(labels);
             report.push_labelled(&host::TEMPERATURE, &labels, sensor.value);
             if let Some(critical) = sensor.critical.filter(|critical| *critical > 0.0) {
                 report.push_labelled(&host::TEMPERATURE_RATIO, &labels, (sensor.value / critical).max(0.0));

@@ -47,7 +47,8 @@ impl Watchdog {
                 answers[index] = Some(Answer::Stale);
                 continue;
             }
-            let path = self.root.join(mount.point.trim_start_matches('/'));
+            let path = if mount.path.as_os_str().is_empty() { Path::new(&mount.point) } else { &mount.path };
+            let path = self.root.join(path.strip_prefix("/").unwrap_or(path));
             let (ask, away, point, sender) =
                 (self.ask.clone(), self.away.clone(), mount.point.clone(), sender.clone());
             let thread =

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
+use wise_core::label::distinguish;
 use wise_core::{Absent, GrowthTracker, Labels, Past, Report, Timestamp};
 
 use crate::machine::{Answer, Mount, Space};
@@ -23,9 +24,15 @@ pub(crate) fn select(mounts: impl IntoIterator<Item = Mount>, wanted: &Mounts) -
         if !wanted.allows(&mount) {
             continue;
         }
-        // A filesystem may be mounted at several places: the shortest stands for it.
+        // A filesystem may be mounted at several places: the shortest stands for it. An exporter tells no numbers, and
+        // the device of every filesystem in user space is the same.
         let is_same = |known: &Mount| match mount.number.is_empty() {
-            true => known.device == mount.device && mount.device.starts_with('/'),
+            true => {
+                known.device == mount.device
+                    && known.kind == mount.kind
+                    && mount.device.starts_with('/')
+                    && mount.device != "/dev/fuse"
+            }
             false => known.number == mount.number,
         };
         match chosen.iter_mut().find(|known| is_same(known)) {
@@ -39,12 +46,19 @@ pub(crate) fn select(mounts: impl IntoIterator<Item = Mount>, wanted: &Mounts) -
     (chosen, left_out)
 }
 
+/// The labels of filesystems. An exporter lists one that is mounted over another beside it, at the same mount point.
+fn labels(mounts: &[&Mount]) -> Vec<Labels> {
+    let points = mounts.iter().map(|mount| Labels::one("mount", mount.point.as_str())).collect();
+    let labels = distinguish(points, mounts, |labels, mount| labels.with("device", mount.device.as_str()));
+    distinguish(labels, mounts, |labels, mount| labels.with("type", mount.kind.as_str()))
+}
+
 /// What is remembered of filesystems from check to check.
 #[derive(Debug)]
 pub(crate) struct Storage {
     growth: GrowthTracker,
     /// Those that could be written to once.
-    writable: HashSet<String>,
+    writable: HashSet<Labels>,
 }
 
 impl Storage {
@@ -62,18 +76,18 @@ impl Storage {
         report: &mut Report,
     ) -> Vec<Value> {
         let mut shown = Vec::new();
-        for (mount, answer) in filesystems {
-            let labels = Labels::one("mount", mount.point.clone());
+        let all = labels(&filesystems.iter().map(|(mount, _)| mount).collect::<Vec<_>>());
+        for ((mount, answer), labels) in filesystems.iter().zip(&all) {
             let was_writable = if mount.read_only {
-                self.writable.contains(&mount.point)
+                self.writable.contains(labels)
             } else {
-                self.writable.insert(mount.point.clone());
+                self.writable.insert(labels.clone());
                 true
             };
             let state = |yes: bool| f64::from(u8::from(yes));
-            report.push_labelled(&metrics::READ_ONLY, &labels, state(mount.read_only));
-            report.push_labelled(&metrics::TURNED_READ_ONLY, &labels, state(mount.read_only && was_writable));
-            report.push_labelled(&metrics::STALE, &labels, state(*answer == Answer::Stale));
+            report.push_labelled(&metrics::READ_ONLY, labels, state(mount.read_only));
+            report.push_labelled(&metrics::TURNED_READ_ONLY, labels, state(mount.read_only && was_writable));
+            report.push_labelled(&metrics::STALE, labels, state(*answer == Answer::Stale));
             let mut line = json!({"mount": mount.point, "device": mount.device, "type": mount.kind, "read_only": mount.read_only});
             let mut share = 2.0;
             match answer {
@@ -81,21 +95,19 @@ impl Storage {
                     share = used_ratio(space);
                     line["used_ratio"] = json!(share);
                     line["available_bytes"] = json!(space.available);
-                    self.space(now, &labels, space, was_writable, report).await;
+                    self.space(now, labels, space, was_writable, report).await;
                 }
                 Answer::Stale => line["error"] = json!("stale: no answer from statvfs"),
                 Answer::Refused(why) => {
-                    report.push_absent(&metrics::USED_RATIO, &labels, Absent::NotKnown);
+                    report.push_absent(&metrics::USED_RATIO, labels, Absent::NotKnown);
                     line["error"] = json!(why);
                 }
             }
             shown.push((share, line));
         }
         report.push(&metrics::LEFT_OUT, left_out as f64);
-        let is_there = |point: &str| filesystems.iter().any(|(mount, _)| mount.point == point);
-        self.writable.retain(|point| is_there(point));
-        self.growth
-            .retain(|labels| labels.pairs().iter().any(|(name, value)| name == "mount" && is_there(value)));
+        self.writable.retain(|labels| all.contains(labels));
+        self.growth.retain(|labels| all.contains(labels));
         shown.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         shown.into_iter().take(SHOWN).map(|(_, line)| line).collect()
     }
@@ -209,6 +221,35 @@ mod tests {
             assert_eq!(at("server.filesystem.turned_read_only_state", "/image"), Some(0.0));
             assert_eq!(at("server.filesystem.turned_read_only_state", "/data"), Some(round as f64));
         }
+    }
+
+    #[test]
+    fn filesystems_at_one_place_are_told_apart_by_device_and_type() {
+        let at = |point: &str, device: &str, kind: &str| Mount {
+            device: device.to_owned(),
+            ..mount(point, kind, "")
+        };
+        let mounts = [
+            at("/", "/dev/a", "ext4"),
+            at("/d", "/dev/b", "ext4"),
+            at("/d", "none", "tmpfs"),
+            at("/d", "none", "nfs"),
+        ];
+        let place = |point: &str| Labels::one("mount", point);
+        let none = place("/d").with("device", "none");
+        assert_eq!(
+            labels(&mounts.iter().collect::<Vec<_>>()),
+            [
+                place("/"),
+                place("/d").with("device", "/dev/b"),
+                none.with("type", "tmpfs"),
+                none.with("type", "nfs")
+            ]
+        );
+        // Two of user space are two, though an exporter gives both the same device.
+        let wanted = crate::target::Mounts::new(&Filesystems::default());
+        let two = [at("/one", "/dev/fuse", "fuse.rclone"), at("/two", "/dev/fuse", "fuse.rclone")];
+        assert_eq!(select(two, &wanted).0.len(), 2);
     }
 
     #[tokio::test]

@@ -10,8 +10,8 @@ use super::{Group, Usage, v1, v2};
 use crate::local::{Paths, Reader};
 use crate::proc;
 
-/// Label of the group that this program runs in.
-const OURS: &str = "self";
+/// Id and name of the group that this program runs in.
+pub(crate) const OURS: &str = "self";
 /// A limit beyond this is none.
 const NO_LIMIT: f64 = (1_u64 << 60) as f64;
 
@@ -105,7 +105,7 @@ impl Groups {
         for found in &found {
             let path = found.path.clone();
             let usage = self.usage(&trees, |_| path.clone());
-            groups.push(Group { id: found.id.clone(), usage });
+            groups.push(Group { id: found.id.clone(), name: found.name.clone(), usage });
         }
         groups.extend(self.ours(&trees, &found));
         Round { trees, groups, left_out: all.saturating_sub(top) }
@@ -139,8 +139,10 @@ impl Groups {
             // Version 2 has no controllers here.
             paths.extend(controllers.split(',').map(|controller| (controller.to_owned(), path.to_owned())));
         }
-        let is_listed =
-            |path: &str| found.iter().any(|found| path.starts_with(&found.path) || found.id == OURS);
+        let is_in = |path: &str, group: &str| {
+            path.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let is_listed = |path: &str| found.iter().any(|found| is_in(path, &found.path));
         let of = |controller: &str, tree: &Path| -> Option<String> {
             let path = paths.get(controller)?.trim_end_matches('/');
             // In a container the tree begins at its own group, and the path may be that of the machine.
@@ -174,7 +176,7 @@ impl Groups {
             }
             Trees::None => return None,
         };
-        Some(Group { id: OURS.to_owned(), usage })
+        Some(Group { id: OURS.to_owned(), name: OURS.to_owned(), usage })
     }
 
     /// A file of a group.

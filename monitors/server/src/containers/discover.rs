@@ -11,10 +11,13 @@ const MAX_DEPTH: usize = 12;
 /// Groups found at most.
 const MAX_FOUND: usize = 2000;
 
-/// A group of a container: its id or name, and its path below the root of the tree, with a slash before it.
+/// A group of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
+    /// The runtime's id, or the path where the runtime gives a name: two users may have containers of one name.
     pub id: String,
+    pub name: String,
+    /// Below the root of the tree, with a slash before it.
     pub path: String,
 }
 
@@ -37,7 +40,10 @@ pub(crate) fn discover(root: &Path) -> Vec<Found> {
             let parent = path.rsplit('/').next().unwrap_or_default();
             let inside = format!("{path}/{name}");
             match container(&name, parent) {
-                Some(id) => found.push(Found { id, path: inside }),
+                Some(name) if is_long_id(&name) => {
+                    found.push(Found { name: name[..12].to_owned(), id: name, path: inside });
+                }
+                Some(name) => found.push(Found { id: inside.clone(), name, path: inside }),
                 // A folder with two links has no folders in it, which is true of nearly all: most of the work is saved.
                 None if depth < MAX_DEPTH && entry.metadata().is_ok_and(|found| found.nlink() != 2) => {
                     left.push((inside, depth + 1));
@@ -128,5 +134,16 @@ mod tests {
         let found: Vec<_> = discover(folder.path()).into_iter().map(|found| found.id).collect();
         assert_eq!(found, [two, one]);
         assert_eq!(discover(&folder.path().join("missing")), []);
+    }
+
+    #[test]
+    fn containers_of_one_name_that_two_users_have_are_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |user: &str| format!("/user.slice/user-{user}.slice/lxc.payload.web");
+        for path in [of("1000"), of("1001")] {
+            fs::create_dir_all(folder.path().join(&path[1..])).unwrap();
+        }
+        let found: Vec<_> = discover(folder.path()).into_iter().map(|found| (found.id, found.name)).collect();
+        assert_eq!(found, [(of("1000"), "web".to_owned()), (of("1001"), "web".to_owned())]);
     }
 }

@@ -1,6 +1,6 @@
 //! What Docker says of its containers, asked over its socket with GET alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use http_body_util::Empty;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
-use wise_core::{Failure, common};
+use wise_core::{Failure, common, label};
 use wise_net::{Net, Stage, Trace};
 
 use crate::http::get;
 
 /// Longest answer that is read.
 const MAX_ANSWER: usize = 8 << 20;
-/// Longest name or image that is kept.
+/// Longest name or image that is kept; of a longer one a digest is kept too.
 const MAX_NAME: usize = 200;
 /// Containers of a list that are looked at.
 const MAX_LISTED: usize = 2000;
@@ -61,6 +61,8 @@ pub(crate) struct Sizes {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub containers: Vec<DockerContainer>,
+    /// Names of all that were listed, by id; empty when there is no list.
+    pub names: HashMap<String, String>,
     /// Those left out for there being too many.
     pub left_out: usize,
     /// Sizes, when they were due.
@@ -147,8 +149,10 @@ impl Docker {
     /// The engine cannot be asked for its list.
     pub(crate) async fn look(&mut self, trace: &mut Trace, seen: &mut Seen) -> Result<(), Failure> {
         let listed: Vec<Listed> = self.ask("/containers/json?all=1", trace).await?;
+        let mut ids = HashSet::new();
         let mut containers: Vec<DockerContainer> = listed
             .into_iter()
+            .filter(|listed| ids.insert(listed.id.clone()))
             .take(MAX_LISTED)
             .map(|listed| DockerContainer {
                 name: name(&listed),
@@ -158,6 +162,8 @@ impl Docker {
                 inspected: None,
             })
             .collect();
+        let name = |container: &DockerContainer| (container.id.clone(), container.name.clone());
+        seen.names = containers.iter().map(name).collect();
         // Those that run first: of the others there may be any number.
         containers.sort_by_key(|container| container.state != "running");
         seen.left_out = containers.len().saturating_sub(self.top);
@@ -220,12 +226,16 @@ impl Docker {
         let found: Disk = self.ask("/system/df?type=container&type=volume", trace).await?;
         let layers = found.containers.unwrap_or_default().into_iter();
         let volumes = found.volumes.unwrap_or_default().into_iter();
+        let (mut ids, mut names) = (HashSet::new(), HashSet::new());
         Ok(Sizes {
-            layers: layers.filter_map(|sized| Some((sized.id, sized.size_rw?))).collect(),
+            layers: layers
+                .filter_map(|sized| Some((sized.id, sized.size_rw?)))
+                .filter(|(id, _)| ids.insert(id.clone()))
+                .collect(),
             // -1 is Docker's word for not known.
             volumes: volumes
-                .filter_map(|volume| Some((volume.name, volume.usage_data?.size)))
-                .filter(|(name, size)| *size >= 0.0 && name.len() <= MAX_NAME)
+                .filter_map(|volume| Some((short(&volume.name), volume.usage_data?.size)))
+                .filter(|(name, size)| *size >= 0.0 && names.insert(name.clone()))
                 .take(self.top)
                 .collect(),
         })
@@ -262,5 +272,9 @@ fn name(listed: &Listed) -> String {
         .iter()
         .map(|name| name.trim_start_matches('/'))
         .find(|name| !name.is_empty() && !name.contains('/'));
-    plain.map_or_else(|| listed.id.chars().take(12).collect(), |name| name.chars().take(MAX_NAME).collect())
+    plain.map_or_else(|| listed.id.chars().take(12).collect(), short)
+}
+
+fn short(name: &str) -> String {
+    label::fit(name, MAX_NAME).into_owned()
 }

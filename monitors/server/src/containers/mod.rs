@@ -7,25 +7,44 @@ mod readings;
 mod v1;
 mod v2;
 
-pub(crate) use cgroup::{Groups, Round};
+pub(crate) use cgroup::{Groups, OURS, Round};
 pub(crate) use docker::{Docker, DockerContainer, Seen, Sizes};
 pub(crate) use readings::Readings;
+
+use std::collections::{HashMap, HashSet};
+
+use wise_core::Labels;
+use wise_core::label::distinguish;
 
 use crate::machine::Pressures;
 
 /// A control group of a container, with what was read of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Group {
-    /// Whole id, or the name where the runtime gives one.
+    /// Whole id, or the path where the runtime gives a name and no id: no two containers have the same.
     pub id: String,
+    /// What it is called where no one knows better: the beginning of the id, or the name.
+    pub name: String,
     pub usage: Usage,
 }
 
-impl Group {
-    /// What stands for it in labels where its name is not known.
-    pub(crate) fn short_id(&self) -> &str {
-        if discover::is_long_id(&self.id) { &self.id[..12] } else { &self.id }
-    }
+/// The labels of each container, by id. Its name outlives the container; the id is added where two have one name, as a
+/// container of Docker and one of LXC may.
+pub(crate) fn labels(
+    groups: &[Group],
+    seen: &Seen,
+    names: &HashMap<String, String>,
+) -> HashMap<String, Labels> {
+    let of_docker = seen.containers.iter().map(|container| (container.id.as_str(), container.name.as_str()));
+    let of_groups = groups.iter().map(|group| {
+        let id = group.id.as_str();
+        (id, names.get(id).map_or(group.name.as_str(), String::as_str))
+    });
+    let mut known = HashSet::new();
+    let parts: Vec<(&str, &str)> = of_docker.chain(of_groups).filter(|(id, _)| known.insert(*id)).collect();
+    let by_name = parts.iter().map(|(_, name)| Labels::one("container", *name)).collect();
+    let labels = distinguish(by_name, &parts, |labels, (id, _)| labels.with("id", *id));
+    parts.iter().map(|(id, _)| (*id).to_owned()).zip(labels).collect()
 }
 
 /// What a control group uses. `None` where the kernel or the group does not say.

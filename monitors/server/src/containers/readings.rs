@@ -22,27 +22,26 @@ pub(crate) struct Readings {
 }
 
 impl Readings {
-    /// Readings of control groups; `names` has the labels of those whose names are known.
+    /// Readings of control groups; `labels` has those of each, by its id.
     pub(crate) fn groups(
         &mut self,
         now: Instant,
         groups: &[Group],
-        names: &HashMap<&str, &str>,
+        all_labels: &HashMap<String, Labels>,
         report: &mut Report,
     ) {
         let seconds = self.before.as_ref().and_then(|(before, _)| interval::seconds(now, *before));
         for group in groups {
-            let label = names.get(group.id.as_str()).copied().unwrap_or_else(|| group.short_id());
-            let labels = Labels::one("container", label);
-            levels(&group.usage, &labels, report);
+            let Some(labels) = all_labels.get(&group.id) else { continue };
+            levels(&group.usage, labels, report);
             if let Some(kills) = group.usage.oom_kills {
                 let recent =
                     self.oom_kills.entry(group.id.clone()).or_insert_with(|| Recent::new(OOM_WINDOW));
-                report.push_labelled_some(&metrics::OOM_RECENT, &labels, recent.add(now, kills));
+                report.push_labelled_some(&metrics::OOM_RECENT, labels, recent.add(now, kills));
             }
             let before = self.before.as_ref().and_then(|(_, before)| before.get(&group.id));
             if let (Some(seconds), Some(before)) = (seconds, before) {
-                between(&group.usage, before, seconds, &labels, report);
+                between(&group.usage, before, seconds, labels, report);
             }
         }
         if seconds.is_some() || self.before.is_none() {
@@ -52,13 +51,22 @@ impl Readings {
     }
 
     /// Readings of what Docker says.
-    pub(crate) fn docker(&mut self, now: Instant, time: Timestamp, seen: &Seen, report: &mut Report) {
+    pub(crate) fn docker(
+        &mut self,
+        now: Instant,
+        time: Timestamp,
+        seen: &Seen,
+        all_labels: &HashMap<String, Labels>,
+        report: &mut Report,
+    ) {
         for container in &seen.containers {
-            self.container(now, time, container, report);
+            if let Some(labels) = all_labels.get(&container.id) {
+                self.container(now, time, container, labels, report);
+            }
         }
         self.restarts.retain(|id, _| seen.containers.iter().any(|container| container.id == *id));
         match &seen.sizes {
-            Some(Ok(sizes)) => on_disk(sizes, &seen.containers, report),
+            Some(Ok(sizes)) => on_disk(sizes, all_labels, report),
             Some(Err(failure)) => {
                 let why = if failure.class.name == common::PERMISSION.name {
                     Absent::NoPermission("let the socket's proxy pass GET /system/df".to_owned())
@@ -71,28 +79,34 @@ impl Readings {
         }
     }
 
-    fn container(&mut self, now: Instant, time: Timestamp, container: &DockerContainer, report: &mut Report) {
-        let labels = Labels::one("container", container.name.clone());
+    fn container(
+        &mut self,
+        now: Instant,
+        time: Timestamp,
+        container: &DockerContainer,
+        labels: &Labels,
+        report: &mut Report,
+    ) {
         let is_running = container.state == "running";
-        report.push_labelled(&metrics::RUNNING, &labels, f64::from(u8::from(is_running)));
+        report.push_labelled(&metrics::RUNNING, labels, f64::from(u8::from(is_running)));
         let Some(inspected) = &container.inspected else { return };
-        report.push_labelled(&metrics::RESTARTS, &labels, inspected.restarts);
+        report.push_labelled(&metrics::RESTARTS, labels, inspected.restarts);
         let recent = self.restarts.entry(container.id.clone()).or_insert_with(|| Recent::new(RESTART_WINDOW));
-        report.push_labelled_some(&metrics::RESTARTS_RECENT, &labels, recent.add(now, inspected.restarts));
+        report.push_labelled_some(&metrics::RESTARTS_RECENT, labels, recent.add(now, inspected.restarts));
         let health = inspected.health.as_deref().and_then(|health| match health {
             "healthy" => Some(0.0),
             "starting" => Some(1.0),
             "unhealthy" => Some(2.0),
             _ => None,
         });
-        report.push_labelled_some(&metrics::HEALTH, &labels, health);
+        report.push_labelled_some(&metrics::HEALTH, labels, health);
         if is_running {
             let started = inspected.started_at.as_deref().and_then(|text| Timestamp::parse(text).ok());
             let age = started.map(|started| time.as_seconds_f64() - started.as_seconds_f64());
-            report.push_labelled_some(&metrics::AGE, &labels, age.filter(|age| *age >= 0.0));
+            report.push_labelled_some(&metrics::AGE, labels, age.filter(|age| *age >= 0.0));
         } else {
-            report.push_labelled(&metrics::EXIT_CODE, &labels, inspected.exit_code);
-            report.push_labelled(&metrics::OOM_KILLED, &labels, f64::from(u8::from(inspected.oom_killed)));
+            report.push_labelled(&metrics::EXIT_CODE, labels, inspected.exit_code);
+            report.push_labelled(&metrics::OOM_KILLED, labels, f64::from(u8::from(inspected.oom_killed)));
         }
     }
 }
@@ -153,10 +167,10 @@ fn between(now: &Usage, before: &Usage, seconds: f64, labels: &Labels, report: &
     }
 }
 
-fn on_disk(sizes: &Sizes, containers: &[DockerContainer], report: &mut Report) {
+fn on_disk(sizes: &Sizes, all_labels: &HashMap<String, Labels>, report: &mut Report) {
     for (id, size) in &sizes.layers {
-        if let Some(container) = containers.iter().find(|container| container.id == *id) {
-            report.push_labelled(&metrics::LAYER, &Labels::one("container", container.name.clone()), *size);
+        if let Some(labels) = all_labels.get(id) {
+            report.push_labelled(&metrics::LAYER, labels, *size);
         }
     }
     for (name, size) in &sizes.volumes {

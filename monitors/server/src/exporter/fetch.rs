@@ -12,7 +12,7 @@ use http_body_util::Empty;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 use url::Url;
-use wise_core::{Failure, FieldError, FieldErrors, Masker, Timestamp, common};
+use wise_core::{Failure, FieldError, FieldErrors, Masker, Timestamp, common, label};
 use wise_net::{
     Alpn, Certificate, Host, IpPreference, Net, Stage, Target, TlsOptions, Trace, Verify, percent_decode,
 };
@@ -208,10 +208,10 @@ impl Exporter {
         }
         let page = if body.len() > LARGE_PAGE {
             let body = body.clone();
-            let read = tokio::task::spawn_blocking(move || read_page(&String::from_utf8_lossy(&body), taken));
+            let read = tokio::task::spawn_blocking(move || read_page(&label::from_bytes(&body), taken));
             read.await.map_err(|_| Failure::new(&common::INTERNAL, "the page could not be taken apart"))?
         } else {
-            read_page(&String::from_utf8_lossy(&body), taken)
+            read_page(&label::from_bytes(&body), taken)
         };
         if page.node_samples == 0 {
             fetched.answer = Some((status, self.beginning(&body)));

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use tokio::time::Instant;
+use wise_core::label;
 
+use crate::hwmon::{self, Sensor};
 use crate::machine::{
     Clock, Core, Disk, GUEST, GUEST_NICE, IDLE, IOWAIT, IRQ, Interface, MAX_PARTS, Machine, Mount, NICE,
     SOFTIRQ, STEAL, SYSTEM, Space, Temperature, USER,
@@ -12,8 +14,10 @@ use crate::machine::{
 
 use super::text::{Sample, sample};
 
-/// Longest name of a part, and longest fact: a page is not to be trusted with our memory.
-const MAX_NAME: usize = 200;
+/// Longest fact: a page is not to be trusted with our memory.
+const MAX_FACT: usize = 200;
+/// Most characters of the name of a part. With a digest behind it, a longer one has 200 bytes.
+const MAX_NAME: usize = 165;
 
 /// A page of an exporter.
 #[derive(Debug)]
@@ -34,6 +38,7 @@ pub(crate) fn read_page(text: &str, taken: Instant) -> Page {
         interfaces: Parts::default(),
         mounts: Parts::default(),
         sensors: Parts::default(),
+        zones: Parts::default(),
         arrays: HashMap::new(),
     };
     for line in text.lines() {
@@ -52,33 +57,43 @@ pub(crate) fn read_page(text: &str, taken: Instant) -> Page {
     reader.finish()
 }
 
-/// Parts by name, in the order in which they came, with a bound on how many.
+/// Parts by the values of `N` labels, in the order in which they came, with a bound on how many.
 #[derive(Debug)]
-struct Parts<T> {
-    parts: Vec<(String, T)>,
+struct Parts<T, const N: usize = 1> {
+    parts: Vec<([String; N], T)>,
     /// Where the next sample's part is likely to be: an exporter writes one metric after the other, each in the same
     /// order of parts.
     next: usize,
 }
 
-impl<T> Default for Parts<T> {
+impl<T, const N: usize> Default for Parts<T, N> {
     fn default() -> Self {
         Self { parts: Vec::new(), next: 0 }
     }
 }
 
-impl<T: Default> Parts<T> {
-    fn get(&mut self, name: &str) -> Option<&mut T> {
-        if name.len() > MAX_NAME {
-            return None;
+impl<T: Default, const N: usize> Parts<T, N> {
+    /// The part that the labels of a sample name, if it has all of them.
+    fn of(&mut self, sample: &Sample<'_>, labels: [&str; N]) -> Option<&mut T> {
+        let mut names: [Cow<'_, str>; N] = std::array::from_fn(|_| Cow::Borrowed(""));
+        for (name, wanted) in names.iter_mut().zip(labels) {
+            *name = sample.label(wanted)?;
+            if name.len() > MAX_NAME {
+                *name = Cow::Owned(label::fit(name, MAX_NAME).into_owned());
+            }
         }
-        let is_next = self.parts.get(self.next).is_some_and(|(known, _)| known == name);
+        self.get(&names)
+    }
+
+    fn get(&mut self, names: &[Cow<'_, str>; N]) -> Option<&mut T> {
+        let is_it = |known: &[String; N]| known.iter().zip(names).all(|(known, name)| *known == *name);
+        let is_next = self.parts.get(self.next).is_some_and(|(known, _)| is_it(known));
         let known =
-            if is_next { Some(self.next) } else { self.parts.iter().position(|(known, _)| known == name) };
+            if is_next { Some(self.next) } else { self.parts.iter().position(|(known, _)| is_it(known)) };
         let at = match known {
             Some(at) => at,
             None if self.parts.len() < MAX_PARTS => {
-                self.parts.push((name.to_owned(), T::default()));
+                self.parts.push((names.each_ref().map(|name| name.as_ref().to_owned()), T::default()));
                 self.parts.len() - 1
             }
             None => return None,
@@ -90,7 +105,7 @@ impl<T: Default> Parts<T> {
 
 #[derive(Debug, Default)]
 struct Files {
-    mount: Mount,
+    read_only: bool,
     size: Option<f64>,
     free: Option<f64>,
     available: Option<f64>,
@@ -104,8 +119,11 @@ struct Reader {
     cores: HashMap<u32, Core>,
     disks: Parts<Disk>,
     interfaces: Parts<Interface>,
-    mounts: Parts<Files>,
-    sensors: Parts<(Option<f64>, Option<f64>)>,
+    /// By mount point, device and type: one may be mounted over another.
+    mounts: Parts<Files, 3>,
+    /// By chip and id.
+    sensors: Parts<Sensor, 2>,
+    zones: Parts<Option<f64>, 2>,
     arrays: HashMap<String, (f64, f64)>,
 }
 
@@ -135,18 +153,11 @@ impl Reader {
                 "maxerror_seconds" => clock.max_error = Some(value),
                 _ => {}
             }
-        } else if let Some(rest) = name.strip_prefix("hwmon_temp_") {
-            let (Some(chip), Some(sensor)) = (sample.label("chip"), sample.label("sensor")) else { return };
-            let Some(part) = self.sensors.get(&format!("{chip} {sensor}")) else { return };
-            match rest {
-                "celsius" => part.0 = Some(value),
-                "crit_celsius" => part.1 = Some(value),
-                _ => {}
-            }
+        } else if let Some(rest) = name.strip_prefix("hwmon_") {
+            self.sensor(rest, sample);
         } else if name == "thermal_zone_temp" {
-            let (Some(kind), Some(zone)) = (sample.label("type"), sample.label("zone")) else { return };
-            if let Some(part) = self.sensors.get(&format!("{kind} {zone}")) {
-                part.0 = Some(value);
+            if let Some(zone) = self.zones.of(sample, ["zone", "type"]) {
+                *zone = Some(value);
             }
         } else if name.starts_with("md_disks") {
             self.array(name, sample);
@@ -217,12 +228,26 @@ impl Reader {
         *field = Some(value);
     }
 
-    fn core(&mut self, name: &str, sample: &Sample<'_>) {
-        let (Some(id), Some(mode)) =
-            (sample.label("cpu").and_then(|id| id.parse().ok()), sample.label("mode"))
-        else {
+    fn sensor(&mut self, name: &str, sample: &Sample<'_>) {
+        if !matches!(name, "temp_celsius" | "temp_crit_celsius" | "sensor_label") {
             return;
-        };
+        }
+        // Fans and voltages have labels too.
+        if name == "sensor_label" && !sample.label("sensor").is_some_and(|id| id.starts_with("temp")) {
+            return;
+        }
+        let Some(sensor) = self.sensors.of(sample, ["chip", "sensor"]) else { return };
+        match name {
+            "temp_celsius" => sensor.value = Some(sample.value),
+            "temp_crit_celsius" => sensor.critical = Some(sample.value),
+            _ => sensor.text = short(sample.label("label")),
+        }
+    }
+
+    fn core(&mut self, name: &str, sample: &Sample<'_>) {
+        let Some((label, mode)) = sample.label("cpu").zip(sample.label("mode")) else { return };
+        // `00` is another label than `0`, and no core.
+        let Some(id) = label.parse::<u32>().ok().filter(|id| id.to_string() == label) else { return };
         let at = match (name, &*mode) {
             ("seconds_total", "user") => USER,
             ("seconds_total", "nice") => NICE,
@@ -242,7 +267,7 @@ impl Reader {
     }
 
     fn disk(&mut self, name: &str, sample: &Sample<'_>) {
-        let Some(disk) = sample.label("device").and_then(|device| self.disks.get(&device)) else { return };
+        let Some(disk) = self.disks.of(sample, ["device"]) else { return };
         let field = match name {
             "reads_completed_total" => &mut disk.reads,
             "read_bytes_total" => &mut disk.read_bytes,
@@ -258,9 +283,7 @@ impl Reader {
     }
 
     fn interface(&mut self, name: &str, sample: &Sample<'_>) {
-        let Some(interface) = sample.label("device").and_then(|device| self.interfaces.get(&device)) else {
-            return;
-        };
+        let Some(interface) = self.interfaces.of(sample, ["device"]) else { return };
         let field = match name {
             "receive_bytes_total" => &mut interface.received.bytes,
             "receive_packets_total" => &mut interface.received.packets,
@@ -285,13 +308,7 @@ impl Reader {
     }
 
     fn filesystem(&mut self, name: &str, sample: &Sample<'_>) {
-        let Some(point) = sample.label("mountpoint") else { return };
-        let Some(files) = self.mounts.get(&point) else { return };
-        if files.mount.point.is_empty() {
-            files.mount.point = point.into_owned();
-            files.mount.device = short(sample.label("device"));
-            files.mount.kind = short(sample.label("fstype"));
-        }
+        let Some(files) = self.mounts.of(sample, ["mountpoint", "device", "fstype"]) else { return };
         let value = sample.value;
         match name {
             "size_bytes" => files.size = Some(value),
@@ -299,7 +316,7 @@ impl Reader {
             "avail_bytes" => files.available = Some(value),
             "files" => files.inodes = value,
             "files_free" => files.free_inodes = value,
-            "readonly" => files.mount.read_only = value != 0.0,
+            "readonly" => files.read_only = value != 0.0,
             "device_error" => files.failed = value != 0.0,
             _ => {}
         }
@@ -346,15 +363,18 @@ impl Reader {
             .filter(|uptime| *uptime >= 0.0);
         machine.disks = named(self.disks, |disk, name| disk.name = name);
         machine.interfaces = named(self.interfaces, |interface, name| interface.name = name);
-        machine.temperatures = self
-            .sensors
-            .parts
-            .into_iter()
-            .filter_map(|(sensor, (value, critical))| Some(Temperature { sensor, value: value?, critical }))
-            .collect();
+        let sensors =
+            self.sensors.parts.into_iter().map(|([chip, id], sensor)| Sensor { chip, id, ..sensor });
+        machine.temperatures = hwmon::named(sensors.collect());
+        let zones = self.zones.parts.into_iter().filter_map(|([zone, kind], value)| {
+            let chip = format!("thermal_zone{zone}");
+            Some(Temperature { chip, sensor: kind, value: value?, critical: None })
+        });
+        machine.temperatures.extend(zones);
         machine.degraded_arrays = (!self.arrays.is_empty())
             .then(|| self.arrays.values().filter(|(required, active)| active < required).count() as f64);
-        let files = self.mounts.parts.into_iter().map(|(_, files)| {
+        let files = self.mounts.parts.into_iter().map(|([point, device, kind], files)| {
+            let mount = Mount { point, device, kind, read_only: files.read_only, ..Mount::default() };
             let space = match (files.size, files.free, files.available) {
                 (Some(size), Some(free), Some(available)) if !files.failed => Some(Space {
                     size,
@@ -365,7 +385,7 @@ impl Reader {
                 }),
                 _ => None,
             };
-            (files.mount, space)
+            (mount, space)
         });
         self.page.filesystems = files.collect();
         self.page
@@ -373,11 +393,11 @@ impl Reader {
 }
 
 fn short(text: Option<Cow<'_, str>>) -> String {
-    text.unwrap_or_default().chars().take(MAX_NAME).collect()
+    text.unwrap_or_default().chars().take(MAX_FACT).collect()
 }
 
 fn named<T>(parts: Parts<T>, set: impl Fn(&mut T, String)) -> Vec<T> {
-    let parts = parts.parts.into_iter().map(|(name, mut part)| {
+    let parts = parts.parts.into_iter().map(|([name], mut part)| {
         set(&mut part, name);
         part
     });

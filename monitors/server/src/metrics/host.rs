@@ -146,7 +146,7 @@ wise_core::metrics! {
     LISTEN_DROPS = MetricSpec::total("server.tcp.listen_drops_total", "Listen drops", "Connection attempts dropped at a listening socket, for whatever reason");
 
     // Sensors and clock.
-    TEMPERATURE = MetricSpec::gauge("server.temperature.sensor_celsius", "celsius", "Temperature", "Temperature of each sensor (label sensor), once a minute").resolution(0.1);
+    TEMPERATURE = MetricSpec::gauge("server.temperature.sensor_celsius", "celsius", "Temperature", "Temperature of each sensor (labels chip and sensor), once a minute").resolution(0.1);
     TEMPERATURE_RATIO = MetricSpec::ratio("server.temperature.of_critical_ratio", "Temperature of the critical one", "Temperature over the one that the sensor calls critical, where it does")
         .threshold(Threshold::above(Some(0.95), Some(1.0)).hysteresis(0.03).checks(10));
     CLOCK_OFFSET = MetricSpec::gauge("server.clock.offset_seconds", "seconds", "Clock offset",

@@ -12,7 +12,7 @@ use wise_net::Trace;
 
 use super::{Facts, local_evidence};
 use crate::background::Background;
-use crate::containers::{Docker, Groups, Readings, Round, Seen};
+use crate::containers::{Docker, Groups, OURS, Readings, Round, Seen, labels};
 use crate::metrics::containers as metrics;
 use crate::target::{Containers, Server, Source};
 
@@ -27,6 +27,8 @@ pub(crate) struct ContainersProbe {
     groups: Option<Background<Groups, Round>>,
     docker: Option<Docker>,
     readings: Readings,
+    /// What Docker called its containers when it was last heard: without them a name would become an id and back.
+    names: HashMap<String, String>,
     facts: Facts,
 }
 
@@ -44,7 +46,15 @@ impl ContainersProbe {
             let socket = wanted.docker_socket.as_deref()?;
             Some(Docker::new(server.net.clone(), socket, wanted.top))
         });
-        Self { server, wanted, groups, docker, readings: Readings::default(), facts: Facts::default() }
+        Self {
+            server,
+            wanted,
+            groups,
+            docker,
+            readings: Readings::default(),
+            names: HashMap::new(),
+            facts: Facts::default(),
+        }
     }
 }
 
@@ -82,16 +92,15 @@ impl Probe for ContainersProbe {
                 Err(_) => Some(trace.deadline_missed(cx.timeout)),
             };
         }
-        let names: HashMap<&str, &str> = seen
-            .containers
-            .iter()
-            .map(|container| (container.id.as_str(), container.name.as_str()))
-            .collect();
-        let running = round.groups.iter().filter(|group| group.id != "self").count();
+        if !seen.names.is_empty() {
+            self.names = std::mem::take(&mut seen.names);
+        }
+        let labels = labels(&round.groups, &seen, &self.names);
+        let running = round.groups.iter().filter(|group| group.id != OURS).count();
         report.push(&metrics::COUNT, (running + round.left_out) as f64);
         report.push(&metrics::LEFT_OUT, (round.left_out + seen.left_out) as f64);
-        self.readings.groups(now, &round.groups, &names, &mut report);
-        self.readings.docker(now, cx.now, &seen, &mut report);
+        self.readings.groups(now, &round.groups, &labels, &mut report);
+        self.readings.docker(now, cx.now, &seen, &labels, &mut report);
         self.facts.tell(vec![("server.cgroups", round.trees.describe().to_owned())], &mut report);
         if report.failure.is_some() || cx.detailed {
             report.evidence = Some(evidence(&round, &seen, self.docker.is_some().then_some(&trace)));
@@ -105,7 +114,7 @@ fn evidence(round: &Round, seen: &Seen, trace: Option<&Trace>) -> Value {
         .groups
         .iter()
         .take(SHOWN)
-        .map(|group| json!({"id": group.short_id(), "memory_bytes": group.usage.working_set()}))
+        .map(|group| json!({"id": group.name, "memory_bytes": group.usage.working_set()}))
         .collect();
     let containers: Vec<Value> = seen
         .containers

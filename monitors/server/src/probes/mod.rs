@@ -5,10 +5,13 @@ mod containers;
 mod resources;
 mod storage;
 
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use wise_core::{Failure, Probe, ProbeSpec, Report};
+use wise_core::label::UniqueLabels;
+use wise_core::{Failure, Labels, Masker, Probe, ProbeSpec, Reading, Report};
 
 use crate::exporter::Fetched;
 use crate::target::{Server, Source};
@@ -67,6 +70,31 @@ fn local_evidence(server: &Server, failure: &Failure) -> Value {
     json!({"paths": paths, "error": failure.message})
 }
 
+/// Two names may be one when the password is out of them: each part keeps labels of its own.
+fn mask_labels(masker: &Masker, readings: &mut [Reading]) {
+    let is_masked =
+        |labels: &Labels| labels.pairs().iter().any(|(_, value)| matches!(masker.mask(value), Cow::Owned(_)));
+    let (mut unique, mut plain) = (UniqueLabels::default(), HashSet::new());
+    let mut masked: HashMap<Labels, Labels> = HashMap::new();
+    // Those that hold no password keep what they have.
+    for labels in readings.iter().map(|reading| &reading.labels).filter(|labels| !is_masked(labels)) {
+        if plain.insert(labels) {
+            unique.of(labels.clone());
+        }
+    }
+    for reading in readings {
+        if !is_masked(&reading.labels) {
+            continue;
+        }
+        let labels = masked.entry(reading.labels.clone()).or_insert_with_key(|labels| {
+            let pairs = labels.pairs().iter();
+            let pairs = pairs.map(|(name, value)| (name.clone(), masker.mask(value).into_owned()));
+            unique.of(Labels::new(pairs))
+        });
+        reading.labels = labels.clone();
+    }
+}
+
 /// Puts the password of the exporter out of everything that leaves the probe: its page could hold it too.
 fn mask(server: &Server, report: &mut Report) {
     let masker = server.masker();
@@ -76,14 +104,36 @@ fn mask(server: &Server, report: &mut Report) {
     for (_, fact) in &mut report.facts {
         *fact = masker.mask(fact).into_owned();
     }
-    for reading in &mut report.readings {
-        let pairs = reading.labels.pairs();
-        if pairs.iter().any(|(_, value)| matches!(masker.mask(value), std::borrow::Cow::Owned(_))) {
-            let masked = pairs.iter().map(|(name, value)| (name.clone(), masker.mask(value).into_owned()));
-            reading.labels = wise_core::Labels::new(masked.collect::<Vec<_>>());
-        }
-    }
+    mask_labels(&masker, &mut report.readings);
     if let Some(evidence) = &mut report.evidence {
         masker.mask_json(evidence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{host, storage};
+
+    #[test]
+    fn a_masked_name_stays_the_name_of_one_part() {
+        let mut masker = Masker::default();
+        masker.add("hunter2-planted");
+        let mut report = Report::default();
+        let points = ["/a/hunter2-planted", "/a/********", "/a/hunter2-plantedhunter2-planted"];
+        for point in points {
+            let labels = Labels::one("mount", point);
+            report.push_labelled(&storage::SIZE, &labels, 1.0);
+            report.push_labelled(&storage::USED, &labels, 1.0);
+        }
+        report.push(&host::UPTIME, 1.0);
+        mask_labels(&masker, &mut report.readings);
+        assert_eq!(report.duplicate_series(), []);
+        let of_size: Vec<&Labels> =
+            report.readings.iter().map(|reading| &reading.labels).step_by(2).collect();
+        let masked = Labels::one("mount", "/a/********");
+        assert_eq!(of_size[0], &masked.with("occurrence", "2"), "the plain one was there by this name");
+        assert_eq!(of_size[1], &masked);
+        assert!(!format!("{report:?}").contains("hunter2"));
     }
 }

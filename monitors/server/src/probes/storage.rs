@@ -73,7 +73,7 @@ impl StorageProbe {
                         let mounts = page.filesystems.iter().map(|(mount, _)| mount.clone());
                         let (mounts, left_out) = select(mounts, &server.filesystems);
                         let answer = |mount: Mount| {
-                            let space = page.filesystems.iter().find(|(known, _)| known.point == mount.point);
+                            let space = page.filesystems.iter().find(|(known, _)| *known == mount);
                             let answer = match space.and_then(|(_, space)| *space) {
                                 Some(space) => Answer::Space(space),
                                 // The exporter's word for both a hung server and a missing right.

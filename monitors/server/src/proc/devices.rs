@@ -13,7 +13,8 @@ pub(crate) fn diskstats(text: &str, mut wanted: impl FnMut(&str) -> bool) -> Vec
     for line in text.lines() {
         let mut words = line.split_ascii_whitespace().skip(2).peekable();
         let Some(name) = words.next() else { continue };
-        if disks.len() >= MAX_PARTS || !wanted(name) {
+        let is_known = disks.iter().any(|disk: &Disk| disk.name == name);
+        if is_known || disks.len() >= MAX_PARTS || !wanted(name) {
             continue;
         }
         // The old short form, four numbers, was that of partitions.
@@ -56,7 +57,8 @@ pub(crate) fn interfaces(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<Inter
         // The name of an alias holds a colon, and the numbers may follow without a space.
         let Some((name, rest)) = line.rsplit_once(':') else { continue };
         let name = name.trim();
-        if name.is_empty() || found.len() >= MAX_PARTS || !wanted(name) {
+        let is_known = found.iter().any(|interface: &Interface| interface.name == name);
+        if name.is_empty() || is_known || found.len() >= MAX_PARTS || !wanted(name) {
             continue;
         }
         let fields: [f64; 16] = numbers(&mut rest.split_ascii_whitespace());

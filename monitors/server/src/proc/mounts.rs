@@ -1,32 +1,17 @@
 //! /proc/PID/mountinfo.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use wise_core::label;
+
 use crate::machine::Mount;
 
-/// The mounts, each with the last that hides what was mounted there before.
-pub(crate) fn mountinfo(text: &str) -> Vec<Mount> {
+/// The mounts, each with the last that hides what was mounted there before. Names are bytes, and need not be text.
+pub(crate) fn mountinfo(bytes: &[u8]) -> Vec<Mount> {
     let mut mounts: Vec<Mount> = Vec::new();
-    for line in text.lines() {
-        let Some((left, right)) = line.split_once(" - ") else { continue };
-        let mut left = left.split_ascii_whitespace().skip(2);
-        let (Some(number), Some(_), Some(point), Some(options)) =
-            (left.next(), left.next(), left.next(), left.next())
-        else {
-            continue;
-        };
-        let mut right = right.split_ascii_whitespace();
-        let (Some(kind), Some(device)) = (right.next(), right.next()) else { continue };
-        let own = right.next().unwrap_or_default();
-        let is_read_only = options.split(',').any(|option| option == "ro")
-            // The kernel's own word for a filesystem that it shut down after errors.
-            || own.split(',').any(|option| matches!(option, "ro" | "emergency_ro" | "shutdown"));
-        let mount = Mount {
-            point: unescape(point),
-            device: unescape(device),
-            kind: kind.to_owned(),
-            read_only: is_read_only,
-            number: number.to_owned(),
-        };
-        match mounts.iter_mut().find(|known| known.point == mount.point) {
+    for mount in bytes.split(|byte| *byte == b'\n').filter_map(mount) {
+        match mounts.iter_mut().find(|known| known.path == mount.path) {
             Some(hidden) => *hidden = mount,
             None => mounts.push(mount),
         }
@@ -34,12 +19,29 @@ pub(crate) fn mountinfo(text: &str) -> Vec<Mount> {
     mounts
 }
 
+fn mount(line: &[u8]) -> Option<Mount> {
+    let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty()).skip(2);
+    let (number, _, point, options) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    // Fields that a kernel may have or not stand between.
+    words.find(|word| *word == b"-")?;
+    let (kind, device, own) = (words.next()?, words.next()?, words.next().unwrap_or_default());
+    let has = |options: &[u8], wanted: &[&[u8]]| {
+        options.split(|byte| *byte == b',').any(|one| wanted.contains(&one))
+    };
+    let path = unescape(point);
+    Some(Mount {
+        point: label::from_bytes(&path).into_owned(),
+        path: OsString::from_vec(path).into(),
+        device: label::from_bytes(&unescape(device)).into_owned(),
+        kind: label::from_bytes(kind).into_owned(),
+        // The kernel's own words for a filesystem that it shut down after errors are beside `ro`.
+        read_only: has(options, &[b"ro"]) || has(own, &[b"ro", b"emergency_ro", b"shutdown"]),
+        number: label::from_bytes(number).into_owned(),
+    })
+}
+
 /// The kernel writes spaces and the like as three octal digits.
-fn unescape(text: &str) -> String {
-    if !text.contains('\\') {
-        return text.to_owned();
-    }
-    let bytes = text.as_bytes();
+fn unescape(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
@@ -56,7 +58,7 @@ fn unescape(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    out
 }
 
 #[cfg(test)]
@@ -70,7 +72,7 @@ mod tests {
             29 27 8:1 / /data rw - xfs /dev/sda1 rw\n\
             30 29 0:40 /sub /data rw,noatime - nfs4 host:/x rw\n\
             31 27 8:2 / /var rw - ext4 /dev/sda2 rw,emergency_ro\nbroken line\n";
-        let mounts = mountinfo(text);
+        let mounts = mountinfo(text.as_bytes());
         assert_eq!(mounts.len(), 4);
         assert_eq!(
             (mounts[0].point.as_str(), mounts[0].number.as_str(), mounts[0].read_only),
@@ -82,6 +84,22 @@ mod tests {
         );
         assert_eq!((mounts[2].point.as_str(), mounts[2].kind.as_str()), ("/data", "nfs4"));
         assert!(mounts[3].read_only);
-        assert_eq!(unescape("a\\b\\9\\777é"), "a\\b\\9\\777é");
+        let plain = "a\\b\\9\\777é".as_bytes();
+        assert_eq!(unescape(plain), plain);
+    }
+
+    #[test]
+    fn mount_points_that_are_no_text_stay_apart() {
+        let line = |point: &[u8], number: &str| {
+            [b"27 1 ", number.as_bytes(), b" / ", point, b" rw - ext4 /dev/sda1 rw\n"].concat()
+        };
+        let text =
+            [line(b"/mnt/\xff", "8:1"), line(b"/mnt/\xfe", "8:2"), line(b"/mnt/\\377", "8:3")].concat();
+        let mounts = mountinfo(&text);
+        let points: Vec<_> =
+            mounts.iter().map(|mount| (mount.point.as_str(), mount.number.as_str())).collect();
+        // The last is the first once more: the kernel may write a byte either way.
+        assert_eq!(points, [("/mnt/\u{fffd}ff", "8:3"), ("/mnt/\u{fffd}fe", "8:2")]);
+        assert_eq!(mounts[0].path.as_os_str().as_encoded_bytes(), b"/mnt/\xff");
     }
 }

@@ -1,5 +1,7 @@
 //! CPU, load, memory, pressure and the network's own counters.
 
+use std::collections::HashSet;
+
 use crate::machine::{Basics, Core, Counters, Limits, MAX_PARTS, MODES, Memory, Stall};
 
 use super::{number, numbers};
@@ -7,12 +9,13 @@ use super::{number, numbers};
 /// /proc/stat: times of each core, in seconds.
 pub(crate) fn cpu_times(text: &str, ticks_per_second: f64) -> Vec<Core> {
     let mut cores = Vec::with_capacity(16);
+    let mut seen = HashSet::new();
     // The lines of the cores come first.
     for line in text.lines().take_while(|line| line.starts_with("cpu")) {
         let mut words = line.split_ascii_whitespace();
         let Some(id) = words.next().and_then(|word| word[3..].parse().ok()) else { continue };
         let ticks: [f64; MODES] = numbers(&mut words);
-        if cores.len() < MAX_PARTS * 4 {
+        if cores.len() < MAX_PARTS * 4 && seen.insert(id) {
             cores.push(Core { id, modes: ticks.map(|ticks| ticks / ticks_per_second) });
         }
     }

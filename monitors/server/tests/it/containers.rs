@@ -16,7 +16,7 @@ use crate::support::{
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-fn id(digit: &str) -> String {
+pub fn id(digit: &str) -> String {
     digit.repeat(64)
 }
 
@@ -209,10 +209,10 @@ async fn inside_of_a_container_its_own_group_is_the_root_of_the_tree() {
 }
 
 /// What Docker answers to a path.
-type Answers = Arc<Mutex<BTreeMap<String, String>>>;
+pub type Answers = Arc<Mutex<BTreeMap<String, String>>>;
 
 /// An engine behind a socket in a folder. Requests are kept.
-async fn engine(answers: Answers) -> (TempDir, String, Arc<Mutex<Vec<String>>>) {
+pub async fn engine(answers: Answers) -> (TempDir, String, Arc<Mutex<Vec<String>>>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("docker.sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -237,7 +237,7 @@ async fn engine(answers: Answers) -> (TempDir, String, Arc<Mutex<Vec<String>>>) 
     (folder, path.to_str().unwrap().to_owned(), asked)
 }
 
-fn ok(body: &Value) -> String {
+pub fn ok(body: &Value) -> String {
     http("200 OK", &body.to_string())
 }
 
@@ -270,7 +270,7 @@ fn two_containers(restarts: u32) -> BTreeMap<String, String> {
     ])
 }
 
-fn with_socket(tree: &Tree, socket: &str) -> Value {
+pub fn with_socket(tree: &Tree, socket: &str) -> Value {
     let mut settings = tree.settings();
     settings["containers"] = json!({"docker_socket": socket});
     settings

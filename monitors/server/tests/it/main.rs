@@ -5,6 +5,7 @@
 mod containers;
 mod cost;
 mod exporter;
+mod labels;
 mod local;
 mod settings;
 mod support;
