@@ -12,6 +12,9 @@ use crate::report::{MetricRef, Reading, ReadingValue, Report};
 /// Units that a metric's name may end in.
 pub const UNITS: [&str; 8] = ["seconds", "bytes", "ratio", "count", "total", "state", "days", "celsius"];
 
+/// Labels that the server adds to what a monitor reports.
+const OWN_LABELS: [&str; 6] = ["monitor", "monitor_id", "kind", "name", "location", "source"];
+
 /// What is wrong with a descriptor's names: these stop the program at start.
 pub fn descriptor_problems(plugin: &Plugin) -> Vec<String> {
     let mut problems = Vec::new();
@@ -140,9 +143,13 @@ pub fn report_problems(plugin: &Plugin, report: &Report) -> Vec<String> {
         {
             problems.push(format!("`{name}` is {number}, which is no number"));
         }
+        let is_declared = matches!(reading.metric, MetricRef::Declared(_));
         for (label, _) in reading.labels.pairs() {
-            if !is_label_name(label) {
-                problems.push(format!("the label `{label}` of `{name}` must match [a-zA-Z_][a-zA-Z0-9_]*"));
+            if !(if is_declared { is_word(label) } else { is_label_name(label) }) {
+                problems.push(format!("the label `{label}` of `{name}` is no name for a label"));
+            }
+            if is_declared && OWN_LABELS.contains(&label.as_str()) {
+                problems.push(format!("the label `{label}` of `{name}` is one of the server's own"));
             }
         }
     }
@@ -239,8 +246,9 @@ mod tests {
         report.push_labelled(&SIZE, &Labels::one("part", "a"), f64::NAN);
         report.push(&OTHER, 1.0);
         report.push_labelled(&SIZE, &Labels::one("a part", "x"), 1.0);
+        report.push_labelled(&SIZE, &Labels::one("kind", "x"), 1.0);
         let problems = report_problems(&PLUGIN, &report).join("; ");
-        for part in ["which is no number", "t.other_bytes", "`a part`", "[(\"part\", \"a\")]"] {
+        for part in ["which is no number", "t.other_bytes", "`a part`", "`kind`", "[(\"part\", \"a\")]"] {
             assert!(problems.contains(part), "{part} in {problems}");
         }
     }

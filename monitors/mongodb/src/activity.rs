@@ -62,7 +62,7 @@ const GROUPS: [Group; 7] = [
     (&["opcountersRepl"], "type", OPERATIONS, &metrics::REPLICATED),
     (
         &["asserts"],
-        "kind",
+        "type",
         &[("regular", "regular"), ("warning", "warning"), ("msg", "msg"), ("user", "user")],
         &metrics::ASSERTS,
     ),
@@ -74,12 +74,12 @@ const GROUPS: [Group; 7] = [
     ),
     (
         &["metrics", "queryExecutor"],
-        "kind",
+        "type",
         &[("scanned", "keys"), ("scannedObjects", "documents")],
         &metrics::SCANNED,
     ),
-    (&["globalLock", "currentQueue"], "kind", KINDS, &metrics::QUEUE),
-    (&["globalLock", "activeClients"], "kind", KINDS, &metrics::CLIENTS),
+    (&["globalLock", "currentQueue"], "type", KINDS, &metrics::QUEUE),
+    (&["globalLock", "activeClients"], "type", KINDS, &metrics::CLIENTS),
 ];
 
 /// Sections of `serverStatus` that are not looked at here.
@@ -167,7 +167,7 @@ impl Activity {
             let (micros, operations) = (added("latency", true), added("ops", false));
             let mean = micros.zip(operations).filter(|(_, operations)| *operations > 0.0);
             let mean = mean.map(|(micros, operations)| micros / operations / 1e6);
-            report.push_labelled_some(&metrics::LATENCY, &Labels::one("kind", kind), mean);
+            report.push_labelled_some(&metrics::LATENCY, &Labels::one("type", kind), mean);
         }
     }
 
@@ -217,7 +217,7 @@ fn tickets(status: &Document, report: &mut Report) {
     };
     for (name, kind) in [("read", "reads"), ("write", "writes")] {
         for (field, metric) in [("out", &metrics::TICKETS_OUT), ("available", &metrics::TICKETS_AVAILABLE)] {
-            report.push_labelled_some(metric, &Labels::one("kind", kind), number(tickets, &[name, field]));
+            report.push_labelled_some(metric, &Labels::one("type", kind), number(tickets, &[name, field]));
         }
     }
 }

@@ -32,7 +32,7 @@ wise_core::metrics! {
         "Operations applied from the primary by type (opcountersRepl)").resolution(1.0);
     LATENCY = MetricSpec::gauge(
         "mongodb.operations.latency_seconds", "seconds", "Time of an operation",
-        "Mean time of an operation since the last check, by kind: reads, writes, commands (opLatencies)")
+        "Mean time of an operation since the last check, by type: reads, writes, commands (opLatencies)")
         .resolution(1e-6);
     LONGEST = MetricSpec::gauge(
         "mongodb.operations.longest_seconds", "seconds", "Longest operation",
@@ -54,18 +54,18 @@ wise_core::metrics! {
         "Age of the longest index build; absent without one").resolution(0.001);
     QUEUE = MetricSpec::gauge(
         "mongodb.queue.waiting_count", "count", "Waiting in the queue",
-        "Operations that wait for the global lock, by kind (globalLock.currentQueue)").resolution(1.0)
+        "Operations that wait for the global lock, by type (globalLock.currentQueue)").resolution(1.0)
         .threshold(Threshold::above(Some(100.0), None).checks(3));
     CLIENTS = MetricSpec::gauge(
         "mongodb.clients.active_count", "count", "Active clients",
-        "Clients with an operation under way, by kind (globalLock.activeClients)").resolution(1.0);
+        "Clients with an operation under way, by type (globalLock.activeClients)").resolution(1.0);
     TICKETS_OUT = MetricSpec::gauge(
         "mongodb.tickets.out_count", "count", "Tickets out",
-        "Operations within the storage engine, by kind (wiredTiger.concurrentTransactions, from 8.0 queues.execution)")
+        "Operations within the storage engine, by type (wiredTiger.concurrentTransactions, from 8.0 queues.execution)")
         .resolution(1.0);
     TICKETS_AVAILABLE = MetricSpec::gauge(
         "mongodb.tickets.available_count", "count", "Tickets left",
-        "Operations that the storage engine still admits, by kind; from 7.0 the server changes how many it admits, so that \
+        "Operations that the storage engine still admits, by type; from 7.0 the server changes how many it admits, so that \
          few left are no overload").resolution(1.0);
     CACHE_USED = MetricSpec::gauge(
         "mongodb.cache.used_ratio", "ratio", "Cache used",
@@ -85,7 +85,7 @@ wise_core::metrics! {
         "mongodb.cache.app_evictions_total", "total", "Evictions by clients",
         "Pages that threads of clients had to evict before they could go on").resolution(1.0);
     ASSERTS = MetricSpec::counter(
-        "mongodb.asserts_total", "total", "Asserts", "Asserts by kind: regular, warning, msg, user").resolution(1.0);
+        "mongodb.asserts_total", "total", "Asserts", "Asserts by type: regular, warning, msg, user").resolution(1.0);
     CURSORS = MetricSpec::gauge(
         "mongodb.cursors.open_count", "count", "Open cursors", "Cursors that are open (metrics.cursor.open.total)")
         .resolution(1.0)
@@ -103,7 +103,7 @@ wise_core::metrics! {
         "mongodb.queries.collection_scans_total", "total", "Collection scans",
         "Queries that read a whole collection (metrics.queryExecutor.collectionScans.total)").resolution(1.0);
     SCANNED = MetricSpec::counter(
-        "mongodb.queries.scanned_total", "total", "Scanned", "What queries looked at, by kind: index keys and documents")
+        "mongodb.queries.scanned_total", "total", "Scanned", "What queries looked at, by type: index keys and documents")
         .resolution(1.0);
     DOCUMENTS = MetricSpec::counter(
         "mongodb.documents_total", "total", "Documents",

@@ -44,18 +44,18 @@ async fn everything_of_a_whole_server_is_read() {
         ("mongodb.connections.used_ratio", &[][..], 0.2),
         ("mongodb.connections.usable_count", &[], 200.0),
         ("mongodb.operations_total", &[("type", "getmore")], 5.0),
-        ("mongodb.queue.waiting_count", &[("kind", "writes")], 2.0),
-        ("mongodb.clients.active_count", &[("kind", "reads")], 3.0),
-        ("mongodb.tickets.available_count", &[("kind", "reads")], 127.0),
-        ("mongodb.tickets.out_count", &[("kind", "writes")], 2.0),
+        ("mongodb.queue.waiting_count", &[("type", "writes")], 2.0),
+        ("mongodb.clients.active_count", &[("type", "reads")], 3.0),
+        ("mongodb.tickets.available_count", &[("type", "reads")], 127.0),
+        ("mongodb.tickets.out_count", &[("type", "writes")], 2.0),
         ("mongodb.cache.used_ratio", &[], 0.8),
         ("mongodb.cache.dirty_ratio", &[], 0.05),
         ("mongodb.cache.app_evictions_total", &[], 7.0),
-        ("mongodb.asserts_total", &[("kind", "user")], 12.0),
-        ("mongodb.asserts_total", &[("kind", "msg")], 0.0),
+        ("mongodb.asserts_total", &[("type", "user")], 12.0),
+        ("mongodb.asserts_total", &[("type", "msg")], 0.0),
         ("mongodb.cursors.open_count", &[], 11.0),
         ("mongodb.write_conflicts_total", &[], 5.0),
-        ("mongodb.queries.scanned_total", &[("kind", "documents")], 80.0),
+        ("mongodb.queries.scanned_total", &[("type", "documents")], 80.0),
         ("mongodb.locks.deadlocks_total", &[], 3.0),
         ("mongodb.flow_control.lagged_state", &[], 0.0),
         ("mongodb.page_faults_total", &[], 21.0),
@@ -78,7 +78,7 @@ async fn everything_of_a_whole_server_is_read() {
     cache.insert("pages requested from the cache", 110_000i64);
     responder.set("serverStatus", Answer::Is(later));
     let report = watch.check_within("activity", SOON).await;
-    let latency = |kind| number(&report, "mongodb.operations.latency_seconds", &[("kind", kind)]);
+    let latency = |kind| number(&report, "mongodb.operations.latency_seconds", &[("type", kind)]);
     assert_eq!(latency("reads"), Some(0.005), "half a second for a hundred");
     assert_eq!(latency("writes"), None, "nothing was written");
     assert_eq!(latency("commands"), None, "the counters began again");
@@ -107,7 +107,7 @@ async fn tickets_of_version_8_are_found() {
     );
     responder.set("serverStatus", Answer::Is(newer));
     let report = watch(&responder.url()).check_within("activity", SOON).await;
-    assert_eq!(value(&report, "mongodb.tickets.available_count", &[("kind", "writes")]), 8.0);
+    assert_eq!(value(&report, "mongodb.tickets.available_count", &[("type", "writes")]), 8.0);
 }
 
 fn operation(more: Document) -> Document {
