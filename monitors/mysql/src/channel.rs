@@ -17,15 +17,15 @@ const SILENCE: Duration = Duration::from_secs(61);
 
 /// What was last heard of each source, and when.
 #[derive(Debug, Default)]
-pub(crate) struct Heard(HashMap<String, (String, Instant)>);
+pub(crate) struct Heard(HashMap<Labels, (String, Instant)>);
 
 impl Heard {
     /// How long the source of a channel has been silent. `mark` changes whenever it is heard.
-    fn silence(&mut self, channel: &str, mark: String) -> Duration {
+    fn silence(&mut self, channel: &Labels, mark: String) -> Duration {
         match self.0.get(channel) {
             Some((known, since)) if *known == mark => since.elapsed(),
             _ => {
-                self.0.insert(channel.to_owned(), (mark, Instant::now()));
+                self.0.insert(channel.clone(), (mark, Instant::now()));
                 Duration::ZERO
             }
         }
@@ -35,13 +35,13 @@ impl Heard {
 /// Reads a channel into a report, and answers what is written down of it.
 pub(crate) fn read(
     row: Row<'_>,
+    labels: &Labels,
     beats: Option<&(String, Option<f64>)>,
     heard: &mut Heard,
     report: &mut Report,
     problems: &mut Vec<Failure>,
 ) -> Value {
     let name = channel_name(row);
-    let labels = Labels::one("channel", name.clone());
     let io = row.text(&["Replica_IO_Running", "Slave_IO_Running"]);
     let sql = row.text(&["Replica_SQL_Running", "Slave_SQL_Running"]);
     let io_state = match io {
@@ -50,15 +50,15 @@ pub(crate) fn read(
         _ => 0.0,
     };
     let is_applying = sql == Some("Yes");
-    report.push_labelled(&metrics::IO_STATE, &labels, io_state);
-    report.push_labelled(&metrics::SQL_STATE, &labels, f64::from(u8::from(is_applying)));
+    report.push_labelled(&metrics::IO_STATE, labels, io_state);
+    report.push_labelled(&metrics::SQL_STATE, labels, f64::from(u8::from(is_applying)));
 
     // The source is heard whenever its position moves or a heartbeat comes in.
     let file = row.text(&["Source_Log_File", "Master_Log_File"]).unwrap_or("");
     let read_to = row.text(&["Read_Source_Log_Pos", "Read_Master_Log_Pos"]).unwrap_or("");
     let own_beats = row.text(&["Slave_received_heartbeats"]).unwrap_or("");
     let counted = beats.map_or("", |(count, _)| count.as_str());
-    let silence = heard.silence(&name, format!("{file}/{read_to}/{own_beats}/{counted}"));
+    let silence = heard.silence(labels, format!("{file}/{read_to}/{own_beats}/{counted}"));
     let period = row.number(&["Slave_heartbeat_period"]).or_else(|| beats.and_then(|(_, period)| *period));
     // With a period of zero there are none.
     let knows_beats = period != Some(0.0) && (row.has(&["Slave_received_heartbeats"]) || beats.is_some());
@@ -67,23 +67,23 @@ pub(crate) fn read(
         .map_or(SILENCE, |period| Duration::from_secs_f64(period * 1.5 + 1.0));
     let is_silent = io_state == 1.0 && knows_beats && silence > patience;
     if io_state == 1.0 && knows_beats {
-        report.push_labelled(&metrics::SOURCE_AGE, &labels, silence.as_secs_f64());
+        report.push_labelled(&metrics::SOURCE_AGE, labels, silence.as_secs_f64());
     }
 
     let delay = row.number(&["SQL_Delay"]).unwrap_or(0.0);
     if delay > 0.0 {
-        report.push_labelled(&metrics::DELAY, &labels, delay);
+        report.push_labelled(&metrics::DELAY, labels, delay);
     }
     let behind = row.number(&["Seconds_Behind_Source", "Seconds_Behind_Master"]);
     match behind {
         Some(seconds) if !is_silent => {
-            report.push_labelled(&metrics::LAG, &labels, (seconds - delay).max(0.0));
+            report.push_labelled(&metrics::LAG, labels, (seconds - delay).max(0.0));
         }
         // NULL, or a number that a silent source keeps small.
-        _ => report.push_absent(&metrics::LAG, &labels, Absent::NotKnown),
+        _ => report.push_absent(&metrics::LAG, labels, Absent::NotKnown),
     }
     if let Some(bytes) = row.number(&["Relay_Log_Space"]) {
-        report.push_labelled(&metrics::RELAY_LOG, &labels, bytes);
+        report.push_labelled(&metrics::RELAY_LOG, labels, bytes);
     }
     let applied_file = row.text(&["Relay_Source_Log_File", "Relay_Master_Log_File"]).unwrap_or("");
     let applied_to = row.number(&["Exec_Source_Log_Pos", "Exec_Master_Log_Pos"]);
@@ -91,10 +91,10 @@ pub(crate) fn read(
         && applied_file == file
         && !file.is_empty()
     {
-        report.push_labelled(&metrics::UNAPPLIED, &labels, (read_to - applied_to).max(0.0));
+        report.push_labelled(&metrics::UNAPPLIED, labels, (read_to - applied_to).max(0.0));
     }
     if let Some(count) = gtids_behind(row) {
-        report.push_labelled(&metrics::GTID_BEHIND, &labels, count);
+        report.push_labelled(&metrics::GTID_BEHIND, labels, count);
     }
 
     let errors = [
@@ -215,7 +215,8 @@ mod tests {
     fn outcome(table: &Table) -> (Report, Vec<String>, Value) {
         let (mut report, mut problems) = (Report::default(), Vec::new());
         let row = table.first().unwrap();
-        let shown = read(row, None, &mut Heard::default(), &mut report, &mut problems);
+        let labels = Labels::one("channel", channel_name(row));
+        let shown = read(row, &labels, None, &mut Heard::default(), &mut report, &mut problems);
         let codes = problems.into_iter().map(|p| p.code.unwrap_or_default().into_owned()).collect();
         (report, codes, shown)
     }
@@ -344,7 +345,7 @@ mod tests {
         let mut heard = Heard::default();
         let mut ask = |table: &Table| {
             let (mut report, mut problems) = (Report::default(), Vec::new());
-            read(table.first().unwrap(), None, &mut heard, &mut report, &mut problems);
+            read(table.first().unwrap(), &Labels::default(), None, &mut heard, &mut report, &mut problems);
             (number(&report, &metrics::LAG), problems.into_iter().next().and_then(|p| p.code))
         };
         assert_eq!(ask(&at("1")), (Some(0.0), None));

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use wise_core::label::UniqueLabels;
 use wise_core::{Absent, Failure, Labels, async_trait, common};
 use wise_database::classes;
 
@@ -42,9 +43,11 @@ impl Step<Watched> for Replication {
             run.report.push(&metrics::CHANNELS, channels.rows.len() as f64);
         }
         let mut shown = Vec::new();
+        let mut unique = UniqueLabels::default();
         for row in channels.rows() {
+            let labels = unique.of(Labels::one("channel", channel::channel_name(row)));
             let beat = beats.get(&channel::channel_name(row));
-            shown.push(channel::read(row, beat, &mut self.heard, &mut run.report, &mut problems));
+            shown.push(channel::read(row, &labels, beat, &mut self.heard, &mut run.report, &mut problems));
         }
         if !shown.is_empty() {
             run.note("channels", shown);

@@ -1,5 +1,7 @@
 //! A Sentinel: what it thinks of the primaries it watches, and whether it could act.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 use wise_core::{Failure, Labels, Report};
 use wise_database::classes;
@@ -29,7 +31,8 @@ pub(crate) async fn read(
         report.push(&metric::SENTINEL_TILT, tilt);
     }
     let mut problem = None;
-    let masters: Vec<_> = info.masters().take(MAX_MASTERS).collect();
+    let mut seen = HashSet::new();
+    let masters: Vec<_> = info.masters().filter(|(name, _)| seen.insert(*name)).take(MAX_MASTERS).collect();
     for (name, master) in &masters {
         let found = judge_master(name, master, report);
         problem = problem.or(found);
@@ -71,9 +74,12 @@ fn judge_master(name: &str, master: &Pairs<'_>, report: &mut Report) -> Option<F
 }
 
 fn epochs(reply: &Reply, report: &mut Report) -> Value {
+    let mut seen = HashSet::new();
     let row = |row: &Reply| {
         let name = text_of(row, "name");
-        if let Some(epoch) = row.field("config-epoch").and_then(Reply::number) {
+        if seen.insert(name.clone())
+            && let Some(epoch) = row.field("config-epoch").and_then(Reply::number)
+        {
             report.push_labelled(&metric::SENTINEL_EPOCH, &Labels::one("master", name.as_str()), epoch);
         }
         json!({

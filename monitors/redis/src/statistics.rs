@@ -1,6 +1,6 @@
 //! What INFO counts by command and by kind of error, bounded to what matters.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Value, json};
 use wise_core::{Labels, Report, label};
@@ -116,9 +116,10 @@ pub(crate) fn errors(info: &Info, report: &mut Report) {
 
 /// `LATENCY LATEST`: rows of event, time, latest and worst in milliseconds.
 pub(crate) fn events(reply: &crate::resp::Reply, report: &mut Report) {
+    let mut seen = HashSet::new();
     for row in reply.list().iter().take(MAX_EVENTS) {
         let [event, _, latest, worst, ..] = row.list() else { continue };
-        let Some(event) = event.text() else { continue };
+        let Some(event) = event.text().filter(|event| seen.insert(event.clone())) else { continue };
         let labels = Labels::one("event", label::fit(&event, WORD_LENGTH));
         for (value, metric) in [(latest, &metric::LATENCY_LATEST), (worst, &metric::LATENCY_MAX)] {
             if let Some(millis) = value.number() {

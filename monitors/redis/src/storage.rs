@@ -97,7 +97,9 @@ impl StorageProbe {
                 continue;
             }
             self.databases.insert(number.to_owned());
-            listed.insert(number);
+            if !listed.insert(number) {
+                continue;
+            }
             let (pairs, labels) = (Pairs::read(value), Labels::one("database", number));
             if let Some(keys) = pairs.number("keys") {
                 report.push_labelled(&metric::KEYS, &labels, keys);

@@ -81,7 +81,8 @@ async fn a_database_of_a_user_is_no_database_of_the_server_whatever_its_case() {
 async fn two_channels_are_told_apart() {
     let primary = server(MariaDb::PRIMARY);
     primary.add_replication_user();
-    let replica = server(&["--server-id=2", "--log-bin", "--read-only"]);
+    // It gets its users from the primary.
+    let replica = MariaDb::start(&["--server-id=2", "--log-bin", "--read-only"]);
     // The second never starts: a server takes no second channel from the same source.
     for (channel, port) in [("east", primary.port), ("west", 1)] {
         replica.sql(&format!(
@@ -90,6 +91,12 @@ async fn two_channels_are_told_apart() {
         ));
     }
     replica.sql("START SLAVE 'east'");
+    let user = "SELECT COUNT(*) FROM mysql.user WHERE user = 'mon'";
+    wise_testbed::eventually("the monitor's user has come", || match replica.sql(user).as_str() {
+        "1" => Ok(()),
+        other => Err(other.to_owned()),
+    })
+    .await;
     let mut watch = watch(&replica);
     let running = "mysql.replica.sql_running_state";
     watch
