@@ -157,6 +157,7 @@ fn fill(folder: &std::path::Path, url: &str, monitors: u64, days: u64) {
                     failure: None,
                     evidence: None,
                     readings: vec![Reading::exact(&TOTAL, latency)],
+                    duplicates: vec![],
                     facts: vec![],
                     next: None,
                     reason: None,

@@ -33,6 +33,17 @@ pub fn register(
     }
 }
 
+/// A label of the target's beside ours: one that has the name of ours gets another that no label of the target's has.
+fn renamed(name: &str, theirs: &[(String, String)]) -> String {
+    let mut renamed = name.to_owned();
+    while OWN_LABELS.contains(&renamed.as_str())
+        || (renamed != name && theirs.iter().any(|(other, _)| *other == renamed))
+    {
+        renamed.insert_str(0, "target_");
+    }
+    renamed
+}
+
 struct Own {
     scheduler: Arc<SchedulerStats>,
     recorder: Arc<RecorderState>,
@@ -251,10 +262,8 @@ impl Collector for Monitors {
                     let Some(value) = reading.value.number() else { continue };
                     let own = labels.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
                     // A label of the target's must not take the place of ours.
-                    let theirs = reading.labels.pairs().iter().map(|(name, value)| {
-                        let is_taken = OWN_LABELS.contains(&name.as_str());
-                        (if is_taken { format!("target_{name}") } else { name.clone() }, value.clone())
-                    });
+                    let pairs = reading.labels.pairs();
+                    let theirs = pairs.iter().map(|(name, value)| (renamed(name, pairs), value.clone()));
                     let mut all: Vec<_> = own.chain(theirs).collect();
                     let name = reading.metric.name();
                     let prefix = self
@@ -329,5 +338,21 @@ impl Collector for Monitors {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_label_of_a_target_takes_the_place_of_another() {
+        let own = OWN_LABELS[0];
+        let theirs: Vec<(String, String)> = [own.to_owned(), format!("target_{own}"), "table".to_owned()]
+            .into_iter()
+            .map(|name| (name, String::new()))
+            .collect();
+        let found: Vec<String> = theirs.iter().map(|(name, _)| renamed(name, &theirs)).collect();
+        assert_eq!(found, [format!("target_target_{own}"), format!("target_{own}"), "table".to_owned()]);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use wise_core::{Absent, MetricRef, Reading, ReadingValue, Timestamp};
+use wise_core::{Absent, Labels, MetricRef, Reading, ReadingValue, Timestamp};
 use wise_overview::{LastReadings, OverviewItem};
 
 /// What the last checks of a monitor measured.
@@ -29,6 +29,9 @@ pub(crate) struct ProbeReadings {
     message: Option<String>,
     /// The readings.
     readings: Vec<ReadingView>,
+    /// Series that the check gave more than once, of which the worse reading is shown: a fault of the monitor's kind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    duplicates: Vec<String>,
 }
 
 /// One reading.
@@ -47,7 +50,7 @@ pub(crate) struct ReadingView {
     value: Option<f64>,
     /// `exact`, `estimate`, or why there is no value: `unsupported`, `no_permission`, `unknown`.
     quality: &'static str,
-    /// What would hint a missing permission.
+    /// What grants a missing permission.
     hint: Option<String>,
 }
 
@@ -66,6 +69,7 @@ impl ProbeReadings {
             error_class,
             message,
             readings: last.readings.iter().map(ReadingView::new).collect(),
+            duplicates: last.duplicates.iter().map(|(metric, labels)| series_name(metric, labels)).collect(),
         }
     }
 }
@@ -97,11 +101,15 @@ impl ReadingView {
 
 /// Metric and labels in one text, as Prometheus writes a series.
 pub(crate) fn series(reading: &Reading) -> String {
+    series_name(&reading.metric, &reading.labels)
+}
+
+fn series_name(metric: &MetricRef, labels: &Labels) -> String {
     let labels: Vec<String> =
-        reading.labels.pairs().iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        labels.pairs().iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     if labels.is_empty() {
-        reading.metric.name().to_owned()
+        metric.name().to_owned()
     } else {
-        format!("{}{{{}}}", reading.metric.name(), labels.join(","))
+        format!("{}{{{}}}", metric.name(), labels.join(","))
     }
 }

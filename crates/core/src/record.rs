@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::monitor_id::MonitorId;
-use crate::report::{Failure, Labels, Reading};
+use crate::report::{Failure, Labels, MetricRef, Reading};
 use crate::status::Status;
 
 /// One check, evaluated.
@@ -32,6 +32,8 @@ pub struct CheckRecord {
     pub evidence: Option<Arc<Value>>,
     /// The numbers.
     pub readings: Vec<Reading>,
+    /// Series that the check gave more than once: the worse reading of each was kept. A fault of the monitor's kind.
+    pub duplicates: Vec<(MetricRef, Labels)>,
     /// Facts that changed.
     pub facts: Vec<(&'static str, String)>,
     /// When the probe's next check is due.

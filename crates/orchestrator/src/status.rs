@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wise_core::{
-    EventKind, Failure, Fault, MonitorSpec, MonitorState, Plugin, Reason, Report, Severity, Status,
-    StatusChange, Timestamp, common,
+    DuplicateSeries, EventKind, Failure, Fault, Labels, MetricRef, MonitorSpec, MonitorState, Plugin, Reason,
+    Report, Severity, Status, StatusChange, Timestamp, common,
 };
 
 use crate::conditions::{CANNOT_BE_BUILT, Conditions, edited};
@@ -155,6 +155,29 @@ impl StatusEngine {
         let problem = problem.map(|text| Failure::new(&common::DEFINITION, text).code(CANNOT_BE_BUILT));
         self.conditions.set_problem(problem.as_ref(), time, events);
         self.settle(time, events);
+    }
+
+    /// Keeps one reading a series, the worse where a check gave several; answers the series that came more than once.
+    /// Labels identify one part of the target, so this is a fault of the monitor's kind; what is worse must not be hidden by
+    /// it.
+    pub fn drop_duplicates(&mut self, report: &mut Report) -> Vec<(MetricRef, Labels)> {
+        // Without labels a kind would have to measure the same twice by name, which its tests refuse.
+        if report.readings.iter().all(|reading| reading.labels.is_empty()) {
+            return Vec::new();
+        }
+        let found = report.duplicate_series();
+        let mut dropped = Vec::with_capacity(found.len());
+        for DuplicateSeries { first, index } in &found {
+            let (kept, other) = (&report.readings[*first], &report.readings[*index]);
+            dropped.push((other.metric.clone(), other.labels.clone()));
+            if self.conditions.thresholds.is_worse(&other.metric, &other.value, &kept.value) {
+                report.readings.swap(*first, *index);
+            }
+        }
+        for DuplicateSeries { index, .. } in found.iter().rev() {
+            report.readings.remove(*index);
+        }
+        dropped
     }
 
     /// Takes in a report of a probe. What changes is added to `events`: conditions first, then the status.

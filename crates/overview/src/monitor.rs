@@ -112,6 +112,7 @@ impl Live {
             probe: record.probe,
             time: record.time,
             failure: record.failure.as_ref().map(|f| (f.class.name.to_owned(), f.message.clone())),
+            duplicates: record.duplicates.clone(),
             readings: record.readings.as_slice().into(),
         };
         match self.item.readings.iter_mut().find(|known| known.probe == record.probe) {

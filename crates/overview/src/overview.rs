@@ -247,6 +247,7 @@ mod tests {
             failure: failed.then(|| Failure::new(&common::REFUSED, "refused")),
             evidence: None,
             readings: if failed { vec![] } else { vec![Reading::exact(&TOTAL, seconds)] },
+            duplicates: vec![],
             facts: vec![],
             next: None,
             reason: None,

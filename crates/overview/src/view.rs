@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wise_core::{Condition, MonitorId, Reading, Reason, Status, Timestamp};
+use wise_core::{Condition, Labels, MetricRef, MonitorId, Reading, Reason, Status, Timestamp};
 
 use crate::overview::BEATS;
 
@@ -121,6 +121,8 @@ pub struct LastReadings {
     pub time: Timestamp,
     /// Class and message of its failure.
     pub failure: Option<(String, String)>,
+    /// Series that the check gave more than once; the worse reading of each is among the readings.
+    pub duplicates: Vec<(MetricRef, Labels)>,
     /// The readings. Shared: a database has hundreds, and the view is copied often.
     pub readings: Arc<[Reading]>,
 }

@@ -95,6 +95,7 @@ fn fill(store: &dyn Store, ids: &[MonitorId], interval: u64, mut minutely: impl 
                         failure: None,
                         evidence: None,
                         readings: vec![Reading::exact(&LATENCY, latency)],
+                        duplicates: vec![],
                         facts: Vec::new(),
                         next: None,
                         reason: None,

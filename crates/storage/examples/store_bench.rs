@@ -112,6 +112,7 @@ impl Source {
             failure: None,
             evidence: None,
             readings,
+            duplicates: vec![],
             facts: Vec::new(),
             next: None,
             reason: None,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use wise_core::{
-    ClearCause, Condition, ConditionKey, EventKind, FoundMetric, Labels, MetricRef, MonitorSpec, Plugin,
-    Reason, Severity, Threshold, Timestamp,
+    ClearCause, Condition, ConditionKey, Direction, EventKind, FoundMetric, Labels, MetricRef, MonitorSpec,
+    Plugin, ReadingValue, Reason, Severity, Threshold, Timestamp,
 };
 
 use super::{Seen, edited};
@@ -139,6 +139,17 @@ impl Thresholds {
             } else {
                 events.extend(crossed.condition.map(edited));
             }
+        }
+    }
+
+    /// Whether `one` is worse than `other`, for a metric that has a bound; without one, neither is.
+    pub(crate) fn is_worse(&mut self, metric: &MetricRef, one: &ReadingValue, other: &ReadingValue) -> bool {
+        let Some(threshold) = self.bounds_of(metric) else { return false };
+        match (one.number(), other.number(), threshold.direction) {
+            (Some(one), Some(other), Direction::Above) => one > other,
+            (Some(one), Some(other), Direction::Below) => one < other,
+            // What was measured says more than what was not.
+            (one, other, _) => one.is_some() && other.is_none(),
         }
     }
 

@@ -67,6 +67,10 @@ impl Shard {
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.generation == generation) else {
             return;
         };
+        let duplicates = entry.engine.drop_duplicates(&mut ended.report);
+        if !duplicates.is_empty() {
+            self.stats.duplicates.fetch_add(duplicates.len() as u64, Ordering::Relaxed);
+        }
         let evidence = ended.report.evidence.take().map(Arc::new);
         let mut events = Vec::new();
         let evaluation = entry.engine.apply(index, &ended.report, evidence.as_ref(), started, &mut events);
@@ -100,6 +104,7 @@ impl Shard {
             failure: ended.report.failure,
             evidence: evidence.filter(|_| keep),
             readings: ended.report.readings,
+            duplicates,
             facts: ended.report.facts,
             next: Some(self.clock.now().plus(next)),
             reason: entry.engine.reason().cloned(),
@@ -168,6 +173,7 @@ impl Shard {
             failure: report.failure,
             evidence: None,
             readings: Vec::new(),
+            duplicates: Vec::new(),
             facts: Vec::new(),
             next: None,
             reason: entry.engine.reason().cloned(),
@@ -196,6 +202,7 @@ fn try_out_record(id: MonitorId, probe: &'static str, started: Timestamp, ended:
         failure: ended.report.failure,
         evidence,
         readings: ended.report.readings,
+        duplicates: Vec::new(),
         facts: ended.report.facts,
         next: None,
         reason: None,

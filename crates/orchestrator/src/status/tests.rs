@@ -554,3 +554,22 @@ fn a_definition_that_cannot_be_built_is_unknown_until_it_can() {
         assert_eq!(engine.status(), Status::Unknown);
     }
 }
+
+#[test]
+fn of_two_readings_of_one_series_the_worse_decides_wherever_it_stands() {
+    for readings in [[("a", 0.1), ("a", 9.0), ("b", 0.1)], [("a", 9.0), ("a", 0.1), ("b", 0.1)]] {
+        let mut engine = engine(|_| {});
+        run(&mut engine, [pass()]);
+        for _ in 0..2 {
+            let mut report = tables(&readings);
+            let dropped = engine.drop_duplicates(&mut report);
+            assert_eq!((dropped.len(), &dropped[0].1), (1, &Labels::one("table", "a")));
+            assert_eq!(report.readings.len(), 2);
+            take(&mut engine, 1, &report);
+        }
+        assert_eq!((engine.status(), engine.conditions().count()), (Status::Unhealthy, 1));
+    }
+    let mut engine = engine(|_| {});
+    let mut none = tables(&[("a", 1.0), ("b", 1.0)]);
+    assert!(engine.drop_duplicates(&mut none).is_empty() && none.readings.len() == 2);
+}

@@ -52,6 +52,7 @@ fn record(id: MonitorId, time: Timestamp, seconds: f64) -> CheckRecord {
         failure: None,
         evidence: None,
         readings: vec![Reading::exact(&TOTAL, seconds)],
+        duplicates: vec![],
         facts: vec![],
         next: None,
         reason: None,

@@ -193,6 +193,7 @@ fn check(id: MonitorId, time: Timestamp, readings: Vec<Reading>) -> CheckRecord 
         failure: None,
         evidence: None,
         readings,
+        duplicates: vec![],
         facts: vec![],
         next: None,
         reason: None,
