@@ -27,7 +27,7 @@ cargo xtask COMMAND
   codegen [--check]   write generated files, or fail when they are not up to date
   new-monitor NAME    write a new monitor crate and link it
   sync-monitors       link every crate under monitors/
-  tidy                check licences, banned crates and folder rules, offline
+  tidy                check licences, crates, folders, and what documents name, offline
   screenshot          make the README's screenshot
 ";
 

@@ -13,6 +13,7 @@ use wise_overview::Overview;
 use wise_storage::ports::Store;
 use wise_telemetry::{HealthChecks, HttpMetrics, Metrics, track};
 
+use crate::access::Authenticator;
 use crate::guard::{HostRules, refuse_foreign};
 use crate::live::Live;
 use crate::problem::{Kind, Problem};
@@ -43,6 +44,8 @@ pub struct Services {
     pub info: Info,
     /// Hosts and origins that are answered.
     pub hosts: HostRules,
+    /// Tells who makes a request.
+    pub authenticator: Arc<dyn Authenticator>,
 }
 
 /// What may be told about the settings.
@@ -56,6 +59,8 @@ pub struct Info {
     pub location: String,
     /// The process that makes them.
     pub worker: String,
+    /// The address at which people reach the server, for links; `None` where it was not told.
+    pub public_url: Option<String>,
     /// Path below which everything is served; empty, or with a leading and without a trailing slash.
     pub base_path: String,
 }
@@ -102,6 +107,7 @@ pub fn configure(
         started,
         info,
         hosts,
+        authenticator,
     } = services;
     config
         .app_data(web::Data::from(catalog))
@@ -115,6 +121,7 @@ pub fn configure(
         .app_data(web::Data::new(routes::Started(started)))
         .app_data(web::Data::new(info))
         .app_data(web::Data::new(hosts))
+        .app_data(web::Data::from(authenticator))
         .app_data(web::QueryConfig::default().error_handler(|error, request| {
             let problem = Problem::new(Kind::Malformed, format!("a parameter cannot be read: {error}"));
             let answer = problem.answer(Some(request));

@@ -8,6 +8,7 @@ use actix_web::http::header::{HOST, ORIGIN};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
+use crate::app::Info;
 use crate::problem::{Kind, Problem};
 
 /// The names that this server answers to.
@@ -46,7 +47,8 @@ pub(crate) async fn refuse_foreign(
     let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or(""));
     let host = header(HOST).unwrap_or("");
     let trouble = rules.and_then(|rules| {
-        if !rules.allows(host) {
+        // A kubelet, or a Prometheus, asks by the address of a pod. What it gets is open to everyone.
+        if !rules.allows(host) && !is_open(&request) {
             return Some(format!("the host `{}` is not this server", host.escape_debug()));
         }
         // Browsers send Origin with every request that changes something; `null` is a page without one.
@@ -70,6 +72,15 @@ pub(crate) async fn refuse_foreign(
             Ok(request.into_response(answer).map_into_right_body())
         }
     }
+}
+
+/// Whether health or metrics are asked for.
+fn is_open(request: &ServiceRequest) -> bool {
+    let base = request.app_data::<web::Data<Info>>().map_or("", |info| info.base_path.as_str());
+    let Some(path) = request.path().strip_prefix(base) else { return false };
+    let is_below =
+        |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    *request.method() == Method::GET && (is_below("/health") || is_below("/metrics"))
 }
 
 #[cfg(test)]

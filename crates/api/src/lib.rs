@@ -19,12 +19,13 @@ mod routes;
 mod summary;
 mod view;
 
-pub use access::{Access, Permission, Principal, permission};
+pub use access::{Access, Authenticator, EveryoneIsOperator, Permission, permission};
 pub use app::{Info, Services, app, configure};
 pub use collector::register as register_metrics;
 pub use guard::HostRules;
 pub use live::{Live, LiveEvents};
 pub use openapi::openapi;
+pub use problem::{Kind, Problem};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::broadcast;
-use wise_core::{Clock, Event};
+use wise_core::{Clock, Event, MonitorId, Principal};
 use wise_overview::Overview;
 use wise_storage::{Begin, Consumer, Follows};
 
@@ -26,7 +26,9 @@ const IDLE_TICKS: u32 = 240;
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     pub(crate) sequence: u64,
-    pub(crate) text: Arc<str>,
+    text: Arc<str>,
+    /// The one monitor that it is about; `None` for an update of many.
+    monitor: Option<MonitorId>,
 }
 
 /// What a client gets first.
@@ -89,7 +91,7 @@ impl Live {
             }
         }
         if let Some(delta) = self.overview.delta() {
-            self.publish("update", &UpdateView::from(delta));
+            self.publish("update", None, &UpdateView::from(delta));
         }
     }
 
@@ -97,7 +99,7 @@ impl Live {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn publish(&self, event: &str, data: &impl Serialize) {
+    fn publish(&self, event: &str, monitor: Option<MonitorId>, data: &impl Serialize) {
         let Ok(json) = serde_json::to_string(data) else { return };
         let mut memory = self.lock();
         memory.sequence += 1;
@@ -105,24 +107,25 @@ impl Live {
         let text: Arc<str> =
             format!("id: {}:{sequence}\nevent: {event}\ndata: {json}\n\n", self.epoch).into();
         memory.bytes += text.len();
-        memory.frames.push_back(Frame { sequence, text: text.clone() });
+        let frame = Frame { sequence, text, monitor };
+        memory.frames.push_back(frame.clone());
         while memory.frames.len() > MEMORY || memory.bytes > MEMORY_BYTES {
             let Some(old) = memory.frames.pop_front() else { break };
             memory.bytes -= old.text.len();
         }
         // Sent under the lock, so that a new client neither misses it nor gets it twice.
-        self.sender.send(Frame { sequence, text }).ok();
+        self.sender.send(frame).ok();
     }
 
-    /// Everything, with its place in the stream.
-    pub(crate) fn snapshot(&self) -> OverviewView {
+    /// Everything that someone sees, with its place in the stream.
+    pub(crate) fn snapshot(&self, to: &Principal) -> OverviewView {
         // The place first: what changes in between is sent again as an update, and does no harm twice.
         let id = format!("{}:{}", self.epoch, self.lock().sequence);
-        OverviewView::new(self.overview.snapshot(), id, self.time_zone.clone())
+        OverviewView::new(self.overview.snapshot(|tags| to.sees(tags)), id, self.time_zone.clone())
     }
 
     /// A new client, or one that comes back with the id of the last event it saw.
-    pub(crate) fn subscribe(&self, last_event_id: Option<&str>) -> Subscription {
+    pub(crate) fn subscribe(&self, last_event_id: Option<&str>, to: &Principal) -> Subscription {
         let memory = self.lock();
         let rest = self.sender.subscribe();
         let sequence = memory.sequence;
@@ -133,21 +136,36 @@ impl Live {
         let oldest = memory.frames.front().map_or(sequence + 1, |frame| frame.sequence);
         match seen {
             Some(seen) if seen <= sequence && seen + 1 >= oldest => {
-                let first =
-                    memory.frames.iter().filter(|f| f.sequence > seen).map(|f| f.text.clone()).collect();
+                let first = memory.frames.iter().filter(|f| f.sequence > seen).cloned().collect::<Vec<_>>();
+                drop(memory);
+                let first = first.iter().filter_map(|frame| self.shown(frame, to)).collect();
                 Subscription { first, rest, sequence }
             }
             _ => {
                 drop(memory);
-                Subscription { first: vec![self.snapshot_frame()], rest, sequence }
+                Subscription { first: vec![self.snapshot_frame(to)], rest, sequence }
+            }
+        }
+    }
+
+    /// What someone is sent of a frame. Updates are made once for all: who sees only some monitors gets a snapshot of those.
+    pub(crate) fn shown(&self, frame: &Frame, to: &Principal) -> Option<Arc<str>> {
+        if to.tags.is_empty() {
+            return Some(frame.text.clone());
+        }
+        match frame.monitor {
+            None => Some(self.snapshot_frame(to)),
+            Some(id) => {
+                let is_seen = self.overview.item(id).is_some_and(|item| to.sees(&item.tags));
+                is_seen.then(|| frame.text.clone())
             }
         }
     }
 
     /// A snapshot as an event.
-    pub(crate) fn snapshot_frame(&self) -> Arc<str> {
+    pub(crate) fn snapshot_frame(&self, to: &Principal) -> Arc<str> {
         let sequence = self.lock().sequence;
-        let view = self.snapshot();
+        let view = self.snapshot(to);
         let json = serde_json::to_string(&view).unwrap_or_default();
         format!("id: {}:{sequence}\nevent: snapshot\ndata: {json}\n\n", self.epoch).into()
     }
@@ -175,7 +193,7 @@ impl Consumer for LiveEvents {
     fn take(&mut self, events: &[(u64, Event)]) -> Result<Follows, Box<dyn std::error::Error + Send + Sync>> {
         for (sequence, event) in events {
             let name = self.0.overview.item(event.monitor).map(|item| item.name);
-            self.0.publish("event", &EventView::new(*sequence, event, name));
+            self.0.publish("event", Some(event.monitor), &EventView::new(*sequence, event, name));
         }
         Ok(Follows::default())
     }

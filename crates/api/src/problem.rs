@@ -14,17 +14,32 @@ const TYPES: &str = "https://wise-monitoring.dev/problems/";
 
 /// The kinds of problem: name, title and status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// The request cannot be read.
     Malformed,
+    /// No one is known by the credentials that were given, or none were.
+    Unauthenticated,
+    /// Who asks may not do this.
+    Forbidden,
+    /// The host or origin is not this server.
     ForbiddenOrigin,
+    /// There is no such thing.
     NotFound,
+    /// The path does not take this method.
     MethodNotAllowed,
+    /// It contradicts what is there.
     Conflict,
+    /// Someone else has changed it meanwhile.
     StaleVersion,
+    /// The body is too large.
     TooLarge,
+    /// The body is of a type that is not read.
     UnsupportedMediaType,
+    /// Fields are wrong.
     Invalid,
+    /// A fault of ours.
     Internal,
+    /// It cannot be done now.
     Unavailable,
 }
 
@@ -32,6 +47,8 @@ impl Kind {
     fn row(self) -> (&'static str, &'static str, StatusCode) {
         match self {
             Self::Malformed => ("malformed", "Malformed request", StatusCode::BAD_REQUEST),
+            Self::Unauthenticated => ("unauthenticated", "Not logged in", StatusCode::UNAUTHORIZED),
+            Self::Forbidden => ("forbidden", "Not allowed", StatusCode::FORBIDDEN),
             Self::ForbiddenOrigin => ("forbidden-origin", "Foreign host or origin", StatusCode::FORBIDDEN),
             Self::NotFound => ("not-found", "Not found", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => {
@@ -52,7 +69,7 @@ impl Kind {
 
 /// An error of the API.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub struct Problem {
     pub(crate) kind: Kind,
     pub(crate) detail: String,
     pub(crate) errors: Vec<FieldError>,
@@ -94,7 +111,8 @@ pub(crate) struct FieldErrorView {
 }
 
 impl Problem {
-    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    /// A problem without single fields.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), errors: Vec::new() }
     }
 

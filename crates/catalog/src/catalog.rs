@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 use wise_core::{
     BuildContext, Clock, Event, EventKind, FieldError, FieldErrors, ManagedBy, Monitor, MonitorDefinition,
-    MonitorId, MonitorSpec, MonitorState, Plugin, ProbeSpec, Registry, SealError, SettingsSchema, Timestamp,
-    deserialize, validate_dependencies, validate_spec,
+    MonitorId, MonitorSpec, MonitorState, Plugin, Principal, ProbeSpec, Registry, SealError, SettingsSchema,
+    Timestamp, deserialize, validate_dependencies, validate_spec,
 };
 use wise_orchestrator::{CheckOutcome, MonitorRun, Orchestrator, Restored, StartMode};
 use wise_overview::Overview;
@@ -100,6 +100,16 @@ impl Catalog {
         self.entries().get(id).cloned()
     }
 
+    /// The definitions that someone sees, by id.
+    pub fn visible(&self, to: &Principal) -> Vec<CatalogEntry> {
+        self.entries().all().filter(|entry| to.sees(&entry.definition.spec.tags)).cloned().collect()
+    }
+
+    /// One definition, if someone sees it.
+    pub fn seen(&self, id: MonitorId, by: &Principal) -> Option<CatalogEntry> {
+        self.get(id).filter(|entry| by.sees(&entry.definition.spec.tags))
+    }
+
     /// The settings as they may be shown.
     pub fn masked_settings(&self, definition: &MonitorDefinition) -> Value {
         masked_settings(&self.parts.registry, definition)
@@ -130,7 +140,7 @@ impl Catalog {
     ///
     /// # Errors
     /// What is wrong with it; nothing has changed.
-    pub fn create(&self, body: Value, by: &str) -> Result<CatalogEntry, CatalogError> {
+    pub fn create(&self, body: Value, by: &Principal) -> Result<CatalogEntry, CatalogError> {
         let _one = self.write();
         self.insert(MonitorId::generate(), self.parse(body, None)?, ManagedBy::Api, by)
     }
@@ -140,11 +150,13 @@ impl Catalog {
         id: MonitorId,
         mut spec: MonitorSpec,
         managed_by: ManagedBy,
-        by: &str,
+        by: &Principal,
     ) -> Result<CatalogEntry, CatalogError> {
+        visible_to_its_maker(&spec, by)?;
         let (plugin, monitor) = self.validate(id, &mut spec)?;
         let now = self.parts.clock.now();
-        let mut definition = MonitorDefinition { managed_by, ..MonitorDefinition::new(id, spec, by, now) };
+        let mut definition =
+            MonitorDefinition { managed_by, ..MonitorDefinition::new(id, spec, &by.name, now) };
         let removed = self.parts.store.removed_monitors()?;
         let earlier = removed.iter().find(|(one, _)| one.id == id).map(|(one, _)| one);
         if let Some(earlier) = earlier {
@@ -176,11 +188,12 @@ impl Catalog {
     ///
     /// # Errors
     /// It was never there, or was purged; its name is taken, or it can no longer be built.
-    pub fn restore(&self, id: MonitorId, by: &str) -> Result<CatalogEntry, CatalogError> {
+    pub fn restore(&self, id: MonitorId, by: &Principal) -> Result<CatalogEntry, CatalogError> {
         let _one = self.write();
         let removed = self.parts.store.removed_monitors()?;
-        let Some((mut definition, _)) = removed.into_iter().find(|(one, _)| one.id == id) else {
-            return Err(if self.get(id).is_some() {
+        let is_meant = |one: &MonitorDefinition| one.id == id && by.sees(&one.spec.tags);
+        let Some((mut definition, _)) = removed.into_iter().find(|(one, _)| is_meant(one)) else {
+            return Err(if self.seen(id, by).is_some() {
                 CatalogError::NotRemoved
             } else {
                 CatalogError::NotFound
@@ -193,12 +206,13 @@ impl Catalog {
         self.insert(id, definition.spec, ManagedBy::Api, by)
     }
 
-    /// Monitors that were removed and can be brought back, and when they were removed; the last one first.
+    /// Monitors that someone sees that were removed and can be brought back, and when they were removed; the last one first.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn removed(&self) -> Result<Vec<(MonitorDefinition, Timestamp)>, StoreError> {
+    pub fn removed(&self, to: &Principal) -> Result<Vec<(MonitorDefinition, Timestamp)>, StoreError> {
         let mut all = self.parts.store.removed_monitors()?;
+        all.retain(|(one, _)| to.sees(&one.spec.tags));
         all.reverse();
         Ok(all)
     }
@@ -248,10 +262,10 @@ impl Catalog {
         id: MonitorId,
         body: Value,
         expected: Option<u64>,
-        by: &str,
+        by: &Principal,
     ) -> Result<CatalogEntry, CatalogError> {
         let _one = self.write();
-        let old = self.editable(id, expected)?;
+        let old = self.editable(id, expected, by)?;
         let spec = self.parse(body, Some(&old.definition))?;
         self.update(&old.definition, spec, by)
     }
@@ -265,10 +279,10 @@ impl Catalog {
         id: MonitorId,
         patch: &Value,
         expected: Option<u64>,
-        by: &str,
+        by: &Principal,
     ) -> Result<CatalogEntry, CatalogError> {
         let _one = self.write();
-        let old = self.editable(id, expected)?;
+        let old = self.editable(id, expected, by)?;
         let mut body = serde_json::to_value(&old.definition.spec)
             .map_err(|error| FieldErrors::from(FieldError::new("", error.to_string())))?;
         if !patch.is_object() {
@@ -283,14 +297,15 @@ impl Catalog {
         &self,
         old: &MonitorDefinition,
         mut spec: MonitorSpec,
-        by: &str,
+        by: &Principal,
     ) -> Result<CatalogEntry, CatalogError> {
+        visible_to_its_maker(&spec, by)?;
         let (plugin, monitor) = self.validate(old.id, &mut spec)?;
         let mut definition = MonitorDefinition {
             spec,
             version: old.version + 1,
             updated_at: self.parts.clock.now(),
-            updated_by: by.to_owned(),
+            updated_by: by.name.clone(),
             ..old.clone()
         };
         let moves = layout::group_of(&definition) != layout::group_of(old);
@@ -316,9 +331,9 @@ impl Catalog {
     ///
     /// # Errors
     /// It is gone, has another version, is kept in a file, or others depend on it.
-    pub fn delete(&self, id: MonitorId, expected: Option<u64>) -> Result<(), CatalogError> {
+    pub fn delete(&self, id: MonitorId, expected: Option<u64>, by: &Principal) -> Result<(), CatalogError> {
         let _one = self.write();
-        self.editable(id, expected)?;
+        self.editable(id, expected, by)?;
         let text = id.to_string();
         let dependents: Vec<String> = self
             .entries()
@@ -425,9 +440,9 @@ impl Catalog {
     ///
     /// # Errors
     /// What is wrong with the definition.
-    pub async fn try_out(&self, body: Value) -> Result<Option<CheckOutcome>, CatalogError> {
+    pub async fn try_out(&self, body: Value, by: &Principal) -> Result<Option<CheckOutcome>, CatalogError> {
         let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
-        let stored = self.entries().named(name).cloned();
+        let stored = self.entries().named(name).filter(|entry| by.sees(&entry.definition.spec.tags)).cloned();
         let spec = self.parse(body, stored.as_ref().map(|entry| &*entry.definition))?;
         let plugin = self.plugin(&spec)?;
         validate_spec(&spec, plugin)?;
@@ -439,8 +454,13 @@ impl Catalog {
         Ok(self.parts.orchestrator.try_out(&definition, plugin, monitor).await)
     }
 
-    fn editable(&self, id: MonitorId, expected: Option<u64>) -> Result<CatalogEntry, CatalogError> {
-        let entry = self.get(id).ok_or(CatalogError::NotFound)?;
+    fn editable(
+        &self,
+        id: MonitorId,
+        expected: Option<u64>,
+        by: &Principal,
+    ) -> Result<CatalogEntry, CatalogError> {
+        let entry = self.seen(id, by).ok_or(CatalogError::NotFound)?;
         if let ManagedBy::File(file) = &entry.definition.managed_by {
             return Err(CatalogError::KeptInFile(file.clone()));
         }
@@ -535,6 +555,16 @@ impl Catalog {
         self.parts.orchestrator.upsert(MonitorRun { definition, plugin, monitor, restored, start });
         entry
     }
+}
+
+/// No one makes, or tags, a monitor so that they do not see it themselves.
+fn visible_to_its_maker(spec: &MonitorSpec, by: &Principal) -> Result<(), FieldErrors> {
+    if by.sees(&spec.tags) {
+        return Ok(());
+    }
+    let tags: Vec<String> = by.tags.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let error = FieldError::new("tags", format!("{} sees only monitors with other tags", by.name));
+    Err(error.hint(format!("give it these: {}", tags.join(", "))).into())
 }
 
 /// The settings as they may be shown.

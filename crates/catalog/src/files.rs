@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use wise_core::{ManagedBy, MonitorDefinition, MonitorId, MonitorSpec, deserialize};
+use wise_core::{ManagedBy, MonitorDefinition, MonitorId, MonitorSpec, Principal, deserialize};
 
 use crate::catalog::{Catalog, CatalogEntry};
 use crate::error::CatalogError;
@@ -261,7 +261,7 @@ impl Catalog {
         let id = MonitorId::from_file_name(&monitor.spec.name);
         let file = ManagedBy::File(monitor.file.display().to_string());
         match self.get(id) {
-            None => self.insert(id, monitor.spec.clone(), file, "file").map(|_| ()),
+            None => self.insert(id, monitor.spec.clone(), file, &Principal::unlimited("file")).map(|_| ()),
             Some(entry) => {
                 let mut wanted = monitor.spec.clone();
                 // Stored dependencies are ids, those of the file may be names.
@@ -276,7 +276,7 @@ impl Catalog {
                     return Ok(());
                 }
                 let old = MonitorDefinition { managed_by: file, ..(*entry.definition).clone() };
-                self.update(&old, monitor.spec.clone(), "file").map(|_| ())
+                self.update(&old, monitor.spec.clone(), &Principal::unlimited("file")).map(|_| ())
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use wise_core::{FieldError, FieldErrors, ManagedBy, MonitorId, MonitorSpec};
+use wise_core::{FieldError, FieldErrors, ManagedBy, MonitorId, MonitorSpec, Principal};
 
 use crate::catalog::{Catalog, CatalogEntry};
 use crate::error::CatalogError;
@@ -79,7 +79,7 @@ impl Catalog {
         all: &[Value],
         conflict: Conflict,
         dry_run: bool,
-        by: &str,
+        by: &Principal,
     ) -> Result<Imported, CatalogError> {
         let _one = self.write();
         let mut done = Imported::default();
@@ -223,7 +223,7 @@ impl Catalog {
     }
 
     /// Takes back what was done; answers the names of those that could not be.
-    fn undo(&self, done: Vec<Done>, by: &str) -> Vec<String> {
+    fn undo(&self, done: Vec<Done>, by: &Principal) -> Vec<String> {
         let mut stayed = Vec::new();
         for one in done.into_iter().rev() {
             let id = match &one {

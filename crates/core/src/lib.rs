@@ -18,6 +18,7 @@ mod metric;
 mod monitor;
 mod monitor_id;
 mod plugin;
+mod principal;
 mod record;
 mod registry;
 mod report;
@@ -42,6 +43,7 @@ pub use metric::{MetricKind, MetricSpec};
 pub use monitor::{BuildContext, CheckContext, Monitor, Probe};
 pub use monitor_id::MonitorId;
 pub use plugin::{BuildMonitor, MonitorSettings, Plugin, ProbeSpec, join_metrics};
+pub use principal::{Principal, Role};
 pub use record::{Batch, CheckRecord, Reason};
 pub use registry::{Registry, RegistryError};
 pub use report::{

@@ -13,7 +13,17 @@ pub trait EgressPolicy: Send + Sync + fmt::Debug {
     fn allow(&self, address: IpAddr, port: u16) -> Result<(), String>;
 }
 
-/// Everything is allowed.
+/// Nothing is allowed. Where no policy was given, someone has forgotten it: that must not open every door.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DenyAll;
+
+impl EgressPolicy for DenyAll {
+    fn allow(&self, _: IpAddr, _: u16) -> Result<(), String> {
+        Err("no egress policy was given to this monitor: a fault of the program that runs it".to_owned())
+    }
+}
+
+/// Everything is allowed. Only for those who say so.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AllowAll;
 

@@ -41,8 +41,8 @@ impl Net {
         Self { policy, tls: tls::TlsConfigs::default() }
     }
 
-    /// The stack that the composition root shares, or one of its own that allows everything.
+    /// The stack that the composition root shares. Without one nothing can be reached.
     pub fn shared(cx: &BuildContext) -> Arc<Self> {
-        cx.get::<Self>().unwrap_or_else(|| Arc::new(Self::new(Arc::new(AllowAll))))
+        cx.get::<Self>().unwrap_or_else(|| Arc::new(Self::new(Arc::new(egress::DenyAll))))
     }
 }

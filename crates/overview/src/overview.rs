@@ -1,6 +1,6 @@
 //! The live view: every monitor's status, last latency, 24-hour uptime and last hour, kept as checks and events come in.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -156,15 +156,19 @@ impl Overview {
         self.lock().monitors.get(&id).map(|live| live.item.clone())
     }
 
-    /// Everything.
-    pub fn snapshot(&self) -> OverviewSnapshot {
+    /// Every monitor whose tags `is_seen` lets pass.
+    pub fn snapshot(&self, is_seen: impl Fn(&BTreeMap<String, String>) -> bool) -> OverviewSnapshot {
         let now = self.clock.now();
         let mut state = self.lock();
-        let counts = state.counts();
         let groups = state.groups.clone();
         let State { monitors, order, .. } = &mut *state;
+        let mut counts = Counts::default();
         let mut items: Vec<Summary> = Vec::with_capacity(order.len());
-        items.extend(order.iter().filter_map(|(_, id)| Some(monitors.get_mut(id)?.shown(now))));
+        for (_, id) in &*order {
+            let Some(live) = monitors.get_mut(id).filter(|live| is_seen(&live.item.tags)) else { continue };
+            counts.0[usize::from(live.item.status.code())] += 1;
+            items.push(live.shown(now));
+        }
         drop(state);
         OverviewSnapshot { time: now, bucket_end: bucket_end(now), counts, groups, items }
     }
@@ -268,7 +272,7 @@ mod tests {
         );
         overview.apply(&[record(id, start, Status::Healthy, false, 0.3)], &[]);
         clock.advance(Duration::from_secs(120));
-        let summary = || overview.snapshot().items.remove(0);
+        let summary = || overview.snapshot(|_| true).items.remove(0);
         let beats = || String::from_utf8(summary().beats.to_vec()).unwrap();
         assert_eq!(beats(), format!("{}f..", ".".repeat(57)));
         assert!((summary().latency().nth(57).unwrap().unwrap() - 200.0).abs() < 0.01);
@@ -333,7 +337,7 @@ mod tests {
         overview.apply(&[], &[event(EventKind::Raised { condition: warning })]);
         let change = EventKind::Changed { condition: critical.clone(), before: Severity::Warning };
         overview.apply(&[], &[event(change)]);
-        assert_eq!(overview.item(id).unwrap().conditions, [critical.clone()]);
+        assert_eq!(overview.item(id).unwrap().conditions, std::slice::from_ref(&critical));
         let cleared = EventKind::Cleared { condition: critical, cause: ClearCause::Recovered };
         overview.apply(&[], &[event(cleared)]);
         assert_eq!(overview.item(id).unwrap().conditions, []);
@@ -344,7 +348,7 @@ mod tests {
             reason: Reason::new("unwatched", "stopped"),
         };
         overview.apply(&[], &[event(EventKind::Gap(gap))]);
-        let beats = overview.snapshot().items.remove(0).beats;
+        let beats = overview.snapshot(|_| true).items.remove(0).beats;
         assert_eq!(String::from_utf8_lossy(&beats[55..]), "..???");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Context;
-use wise_api::{HostRules, Info, Live, LiveEvents, Services};
+use wise_api::{EveryoneIsOperator, HostRules, Info, Live, LiveEvents, Services};
 use wise_catalog::{Catalog, Parts};
 use wise_core::{Batch, BuildContext, Clock, Registry, SystemClock};
 use wise_net::{AllowAll, Net};
@@ -156,6 +156,8 @@ pub(crate) fn compose(
         );
     });
     let http_metrics = http_metrics.context("the HTTP metrics were not registered")?;
+    let public_url = settings.public_url()?;
+    let names = settings.server.host_names.iter().chain(public_url.iter().map(|(_, host)| host));
     let services = Services {
         catalog,
         store,
@@ -171,11 +173,11 @@ pub(crate) fn compose(
             version: env!("CARGO_PKG_VERSION"),
             location: settings.checks.location.clone(),
             worker,
+            public_url: public_url.as_ref().map(|(url, _)| url.clone()),
             base_path: settings.server.base_path.clone(),
         },
-        hosts: HostRules {
-            names: settings.server.host_names.iter().map(|name| name.to_lowercase()).collect(),
-        },
+        hosts: HostRules { names: names.map(|name| name.to_lowercase()).collect() },
+        authenticator: Arc::new(EveryoneIsOperator),
     };
     Ok(Running { services, orchestrator, recorder, mongo, uplink, consumers, stopping, file_problems })
 }

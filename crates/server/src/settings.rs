@@ -47,6 +47,9 @@ pub(crate) struct Server {
     /// Addresses to listen on. Only loopback addresses while there is no login.
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) listen: Vec<String>,
+    /// Address at which people reach the server, such as https://monitoring.example.org: for links in notifications.
+    /// Its host is answered too. Empty: links have the address that is listened on.
+    pub(crate) public_url: String,
     /// Path below which everything is served, such as /monitoring.
     pub(crate) base_path: String,
     /// Host names, besides localhost, that requests may be addressed to, such as that of a proxy before the server.
@@ -157,6 +160,7 @@ impl Default for Server {
         Self {
             listen: vec!["127.0.0.1:8080".to_owned()],
             base_path: String::new(),
+            public_url: String::new(),
             host_names: Vec::new(),
             workers: 2,
         }
@@ -315,12 +319,41 @@ impl Settings {
         Ok(Loaded { settings, warnings })
     }
 
+    /// The address at which people reach the server, without a slash at its end, and its host.
+    ///
+    /// # Errors
+    /// It is no address of a website.
+    pub(crate) fn public_url(&self) -> anyhow::Result<Option<(String, String)>> {
+        let text = self.server.public_url.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let wrong = |why: &str| {
+            anyhow::anyhow!(
+                "server.public_url: `{text}` {why}: write an address such as https://monitoring.example.org"
+            )
+        };
+        let url = url::Url::parse(text).map_err(|error| wrong(&format!("is no URL ({error})")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong("is neither http nor https"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("has a user name or a password"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("has a query or a fragment"));
+        }
+        let host = url.host_str().ok_or_else(|| wrong("has no host"))?.to_lowercase();
+        Ok(Some((url.as_str().trim_end_matches('/').to_owned(), host)))
+    }
+
     fn validate(&self) -> anyhow::Result<()> {
         self.addresses()?;
         self.place()?;
         if self.storage.spool.is_empty() {
             bail!("storage.spool: name a folder, such as ./data/spool");
         }
+        self.public_url()?;
         let base = &self.server.base_path;
         if !base.is_empty()
             && (!base.starts_with('/') || base.ends_with('/') || base.contains(['?', '#', '"', '<', ' ']))
@@ -511,6 +544,26 @@ mod tests {
         let file = folder.path().join("wise.toml");
         std::fs::write(&file, text).unwrap();
         Settings::load(Some(&file), &Environment::of(pairs))
+    }
+
+    #[test]
+    fn the_public_url_is_an_address_of_a_website() {
+        let of = |url: &str| load("", &[("WISE_SERVER__PUBLIC_URL", url)]);
+        let found = of("https://Mon.example.org/base/").unwrap().settings.public_url().unwrap().unwrap();
+        assert_eq!(found, ("https://mon.example.org/base".to_owned(), "mon.example.org".to_owned()));
+        assert_eq!(of("").unwrap().settings.public_url().unwrap(), None);
+        for (wrong, why) in [
+            ("mon.example.org", "is no URL"),
+            ("ftp://mon.example.org", "neither http nor https"),
+            ("https://ann:secret@mon.example.org", "has a user name or a password"),
+            ("https://mon.example.org/?a=b", "has a query"),
+        ] {
+            let text = of(wrong).unwrap_err().to_string();
+            assert!(
+                text.contains("server.public_url") && text.contains(why) && text.contains("write"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

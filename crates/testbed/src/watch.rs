@@ -42,7 +42,7 @@ impl std::fmt::Debug for Watch {
 impl Watch {
     /// What constructors are given.
     pub fn context() -> BuildContext {
-        BuildContext::new(Arc::new(Secrets))
+        BuildContext::new(Arc::new(Secrets)).with(Arc::new(wise_net::Net::new(Arc::new(wise_net::AllowAll))))
     }
 
     /// A monitor with these settings.

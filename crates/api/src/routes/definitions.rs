@@ -56,7 +56,7 @@ pub(crate) struct ImportedView {
 )]
 #[get("/api/v1/export/monitors")]
 pub(crate) async fn export_monitors(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     params: web::Query<ExportParams>,
     catalog: web::Data<Catalog>,
 ) -> Result<HttpResponse, Problem> {
@@ -73,7 +73,7 @@ pub(crate) async fn export_monitors(
     };
     let text = blocking(move || {
         let definitions: Vec<_> =
-            catalog.list().into_iter().map(|entry| (*entry.definition).clone()).collect();
+            catalog.visible(&access.principal).into_iter().map(|entry| (*entry.definition).clone()).collect();
         export(catalog.registry(), &definitions, format).map_err(CatalogError::from)
     })
     .await?;
@@ -107,7 +107,7 @@ pub(crate) async fn import_monitors(
     let dry_run = params.dry_run.unwrap_or(false);
     let done = blocking(move || {
         let all = read_export(&body.text, body.format)?;
-        catalog.import(&all, conflict, dry_run, &access.principal.name)
+        catalog.import(&all, conflict, dry_run, &access.principal)
     })
     .await?;
     let Imported { created, replaced, unchanged, skipped } = done;

@@ -27,7 +27,7 @@ const RETRY: &str = "retry: 3000\n\n";
 )]
 #[get("/api/v1/events")]
 pub(crate) async fn stream_events(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     request: HttpRequest,
     live: web::Data<Live>,
 ) -> Result<HttpResponse, Problem> {
@@ -38,31 +38,37 @@ pub(crate) async fn stream_events(
         ));
     }
     let last = request.headers().get("Last-Event-ID").and_then(|value| value.to_str().ok());
-    let Subscription { first, rest, sequence } = live.subscribe(last);
+    let principal = access.principal;
+    let Subscription { first, rest, sequence } = live.subscribe(last, &principal);
     let mut queue = VecDeque::from([Arc::<str>::from(RETRY)]);
     queue.extend(first);
-    let state = (live, queue, rest, sequence);
-    let stream =
-        futures_util::stream::unfold(state, |(live, mut queue, mut rest, mut sequence)| async move {
+    let state = (live, queue, rest, sequence, principal);
+    let stream = futures_util::stream::unfold(
+        state,
+        |(live, mut queue, mut rest, mut sequence, principal)| async move {
             loop {
                 if let Some(text) = queue.pop_front() {
                     let bytes = web::Bytes::copy_from_slice(text.as_bytes());
-                    return Some((Ok::<_, actix_web::Error>(bytes), (live, queue, rest, sequence)));
+                    return Some((
+                        Ok::<_, actix_web::Error>(bytes),
+                        (live, queue, rest, sequence, principal),
+                    ));
                 }
                 match tokio::time::timeout(KEEP_ALIVE, rest.recv()).await {
                     Err(_) => queue.push_back(": keep-alive\n\n".into()),
                     // What was in the first part is not sent again.
                     Ok(Ok(frame)) if frame.sequence > sequence => {
                         sequence = frame.sequence;
-                        queue.push_back(frame.text);
+                        queue.extend(live.shown(&frame, &principal));
                     }
                     Ok(Ok(_)) => {}
                     // Too slow to follow: everything again is less than all that was missed.
-                    Ok(Err(RecvError::Lagged(_))) => queue.push_back(live.snapshot_frame()),
+                    Ok(Err(RecvError::Lagged(_))) => queue.push_back(live.snapshot_frame(&principal)),
                     Ok(Err(RecvError::Closed)) => return None,
                 }
             }
-        });
+        },
+    );
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         .insert_header((CACHE_CONTROL, "no-cache, no-transform"))

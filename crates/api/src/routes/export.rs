@@ -68,7 +68,7 @@ struct Family {
 )]
 #[get("/api/v1/export/history")]
 pub(crate) async fn export_history(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     params: web::Query<ExportParams>,
     catalog: web::Data<Catalog>,
     overview: web::Data<Overview>,
@@ -85,7 +85,7 @@ pub(crate) async fn export_history(
     };
     let day = HumanDuration::from_secs(86_400);
     let range = range(params.from.as_deref(), params.to.as_deref(), day, clock.now())?;
-    let entries = chosen(&catalog, params.monitors.as_deref(), params.tags.as_deref())?;
+    let entries = chosen(&catalog, &access.principal, params.monitors.as_deref(), params.tags.as_deref())?;
     let families = families(&catalog, &overview, entries, &list(params.metrics.as_deref()));
     let (sender, receiver) = mpsc::channel(WAITING);
     actix_web::rt::task::spawn_blocking(move || {

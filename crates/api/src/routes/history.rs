@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use wise_catalog::{Catalog, CatalogEntry};
-use wise_core::{Clock, FieldError, HumanDuration, MonitorId, Plugin, Timestamp};
+use wise_core::{Clock, FieldError, HumanDuration, MonitorId, Plugin, Principal, Timestamp};
 use wise_storage::ports::Store;
 use wise_storage::{Aggregate, AnswerSeries, QueryPlan, ResultQuery, StoreError};
 
@@ -83,9 +83,13 @@ struct HistoryView {
     series: Vec<serde_json::Value>,
 }
 
-pub(super) fn entry(catalog: &Catalog, id: &str) -> Result<(MonitorId, CatalogEntry), Problem> {
+pub(super) fn entry(
+    catalog: &Catalog,
+    id: &str,
+    by: &Principal,
+) -> Result<(MonitorId, CatalogEntry), Problem> {
     let id = monitor_id(id)?;
-    Ok((id, catalog.get(id).ok_or_else(|| Problem::not_found("monitor"))?))
+    Ok((id, catalog.seen(id, by).ok_or_else(|| Problem::not_found("monitor"))?))
 }
 
 /// Reads `-6h`, `now` or RFC 3339.
@@ -149,14 +153,14 @@ pub(super) fn series_view(series: AnswerSeries) -> serde_json::Value {
 )]
 #[get("/api/v1/monitors/{id}/history")]
 pub(crate) async fn show_history(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     id: web::Path<String>,
     params: web::Query<HistoryParams>,
     catalog: web::Data<Catalog>,
     store: web::Data<dyn Store>,
     clock: web::Data<dyn Clock>,
 ) -> Result<HttpResponse, Problem> {
-    let (id, entry) = entry(&catalog, &id)?;
+    let (id, entry) = entry(&catalog, &id, &access.principal)?;
     let (from, to) =
         range(params.from.as_deref(), params.to.as_deref(), HumanDuration::from_secs(3600), clock.now())?;
     let malformed = |error| Problem::field(Kind::Malformed, error);
@@ -214,14 +218,14 @@ pub(crate) async fn show_history(
 )]
 #[get("/api/v1/monitors/{id}/results")]
 pub(crate) async fn list_results(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     id: web::Path<String>,
     params: web::Query<ResultParams>,
     catalog: web::Data<Catalog>,
     store: web::Data<dyn Store>,
     clock: web::Data<dyn Clock>,
 ) -> Result<HttpResponse, Problem> {
-    let (id, _) = entry(&catalog, &id)?;
+    let (id, _) = entry(&catalog, &id, &access.principal)?;
     let (from, to) = range(
         params.from.as_deref(),
         params.to.as_deref(),
@@ -253,13 +257,13 @@ pub(crate) async fn list_results(
 )]
 #[get("/api/v1/monitors/{id}/events")]
 pub(crate) async fn list_events(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     id: web::Path<String>,
     params: web::Query<EventParams>,
     catalog: web::Data<Catalog>,
     store: web::Data<dyn Store>,
 ) -> Result<HttpResponse, Problem> {
-    let (id, _) = entry(&catalog, &id)?;
+    let (id, _) = entry(&catalog, &id, &access.principal)?;
     let limit = cursor::limit(params.limit)?;
     let before = cursor::read::<u64>(params.cursor.as_deref())?;
     let mut found = blocking(move || store.events_of(id, before, limit + 1)).await?;

@@ -66,7 +66,7 @@ fn expected(request: &HttpRequest) -> Result<Option<u64>, Problem> {
 )]
 #[get("/api/v1/monitors")]
 pub(crate) async fn list_monitors(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     params: web::Query<ListParams>,
     catalog: web::Data<Catalog>,
     overview: web::Data<Overview>,
@@ -85,7 +85,7 @@ pub(crate) async fn list_monitors(
         })
         .transpose()?;
     let wanted = params.q.as_deref().map(str::to_lowercase);
-    let found = catalog.list().into_iter().filter(|entry| {
+    let found = catalog.visible(&access.principal).into_iter().filter(|entry| {
         let spec = &entry.definition.spec;
         let holds = |text: &str| wanted.as_deref().is_none_or(|wanted| text.to_lowercase().contains(wanted));
         after.is_none_or(|after| entry.definition.id > after)
@@ -122,7 +122,7 @@ pub(crate) async fn create_monitor(
     overview: web::Data<Overview>,
 ) -> Result<HttpResponse, Problem> {
     let service = catalog.clone();
-    let entry = blocking(move || service.create(body.0, &access.principal.name)).await?;
+    let entry = blocking(move || service.create(body.0, &access.principal)).await?;
     let mut response = HttpResponse::Created();
     let path = request.path().trim_end_matches('/').to_owned();
     response.insert_header((LOCATION, format!("{path}/{}", entry.definition.id)));
@@ -140,12 +140,12 @@ pub(crate) async fn create_monitor(
 )]
 #[post("/api/v1/monitors/check")]
 pub(crate) async fn try_monitor(
-    _: Access<MonitorsCheck>,
+    access: Access<MonitorsCheck>,
     body: JsonBody,
     catalog: web::Data<Catalog>,
     info: web::Data<Info>,
 ) -> Result<HttpResponse, Problem> {
-    let outcome = catalog.try_out(body.0).await?;
+    let outcome = catalog.try_out(body.0, &access.principal).await?;
     let outcome = outcome.ok_or_else(|| Problem::new(Kind::Unavailable, "the server is stopping"))?;
     Ok(HttpResponse::Ok().json(ResultView::fresh(&outcome.record, &info.location, &info.worker)))
 }
@@ -158,12 +158,13 @@ pub(crate) async fn try_monitor(
 )]
 #[get("/api/v1/monitors/{id}")]
 pub(crate) async fn show_monitor(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     id: web::Path<String>,
     catalog: web::Data<Catalog>,
     overview: web::Data<Overview>,
 ) -> Result<HttpResponse, Problem> {
-    let entry = catalog.get(monitor_id(&id)?).ok_or_else(|| Problem::not_found("monitor"))?;
+    let entry =
+        catalog.seen(monitor_id(&id)?, &access.principal).ok_or_else(|| Problem::not_found("monitor"))?;
     Ok(answer(HttpResponse::Ok(), &catalog, &overview, &entry))
 }
 
@@ -192,7 +193,7 @@ pub(crate) async fn replace_monitor(
     overview: web::Data<Overview>,
 ) -> Result<HttpResponse, Problem> {
     let (id, expected, service) = (monitor_id(&id)?, expected(&request)?, catalog.clone());
-    let entry = blocking(move || service.replace(id, body.0, expected, &access.principal.name)).await?;
+    let entry = blocking(move || service.replace(id, body.0, expected, &access.principal)).await?;
     Ok(answer(HttpResponse::Ok(), &catalog, &overview, &entry))
 }
 
@@ -221,7 +222,7 @@ pub(crate) async fn patch_monitor(
     overview: web::Data<Overview>,
 ) -> Result<HttpResponse, Problem> {
     let (id, expected, service) = (monitor_id(&id)?, expected(&request)?, catalog.clone());
-    let entry = blocking(move || service.patch(id, &body.0, expected, &access.principal.name)).await?;
+    let entry = blocking(move || service.patch(id, &body.0, expected, &access.principal)).await?;
     Ok(answer(HttpResponse::Ok(), &catalog, &overview, &entry))
 }
 
@@ -240,13 +241,13 @@ pub(crate) async fn patch_monitor(
 )]
 #[delete("/api/v1/monitors/{id}")]
 pub(crate) async fn delete_monitor(
-    _: Access<MonitorsWrite>,
+    access: Access<MonitorsWrite>,
     id: web::Path<String>,
     request: HttpRequest,
     catalog: web::Data<Catalog>,
 ) -> Result<HttpResponse, Problem> {
     let (id, expected, service) = (monitor_id(&id)?, expected(&request)?, catalog.clone());
-    blocking(move || service.delete(id, expected)).await?;
+    blocking(move || service.delete(id, expected, &access.principal)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -257,11 +258,11 @@ pub(crate) async fn delete_monitor(
 )]
 #[get("/api/v1/monitors/removed")]
 pub(crate) async fn list_removed(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     catalog: web::Data<Catalog>,
 ) -> Result<HttpResponse, Problem> {
     let service = catalog.clone();
-    let removed = blocking(move || service.removed()).await?;
+    let removed = blocking(move || service.removed(&access.principal)).await?;
     let view = |(definition, at): (wise_core::MonitorDefinition, wise_core::Timestamp)| RemovedView {
         id: definition.id.to_string(),
         name: definition.spec.name,
@@ -291,7 +292,7 @@ pub(crate) async fn restore_monitor(
     overview: web::Data<Overview>,
 ) -> Result<HttpResponse, Problem> {
     let (id, service) = (monitor_id(&id)?, catalog.clone());
-    let entry = blocking(move || service.restore(id, &access.principal.name)).await?;
+    let entry = blocking(move || service.restore(id, &access.principal)).await?;
     Ok(answer(HttpResponse::Ok(), &catalog, &overview, &entry))
 }
 
@@ -307,13 +308,13 @@ pub(crate) async fn restore_monitor(
 )]
 #[post("/api/v1/monitors/{id}/check")]
 pub(crate) async fn check_monitor(
-    _: Access<MonitorsCheck>,
+    access: Access<MonitorsCheck>,
     id: web::Path<String>,
     catalog: web::Data<Catalog>,
     info: web::Data<Info>,
 ) -> Result<HttpResponse, Problem> {
     let id = monitor_id(&id)?;
-    let entry = catalog.get(id).ok_or_else(|| Problem::not_found("monitor"))?;
+    let entry = catalog.seen(id, &access.principal).ok_or_else(|| Problem::not_found("monitor"))?;
     if !entry.definition.spec.enabled {
         return Err(Problem::new(Kind::Conflict, "the monitor is paused: set `enabled` to true first"));
     }

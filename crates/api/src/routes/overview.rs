@@ -1,4 +1,4 @@
-//! Every monitor at a summary.
+//! Every monitor in short.
 
 use actix_web::{HttpResponse, get, web};
 
@@ -9,6 +9,6 @@ use crate::view::OverviewView;
 /// Every monitor, compactly: status, last latency, uptime, and the last hour.
 #[utoipa::path(tag = "monitors", responses((status = 200, description = "The overview", body = OverviewView)))]
 #[get("/api/v1/overview")]
-pub(crate) async fn show_overview(_: Access<MonitorsRead>, live: web::Data<Live>) -> HttpResponse {
-    HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(live.snapshot())
+pub(crate) async fn show_overview(access: Access<MonitorsRead>, live: web::Data<Live>) -> HttpResponse {
+    HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(live.snapshot(&access.principal))
 }

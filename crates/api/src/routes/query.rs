@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use wise_catalog::{Catalog, CatalogEntry};
-use wise_core::{Clock, FieldError, HumanDuration, MonitorId};
+use wise_core::{Clock, FieldError, HumanDuration, MonitorId, Principal};
 use wise_storage::ports::Store;
 use wise_storage::{Aggregate, Grouping, Matcher, QueryPlan};
 
@@ -75,11 +75,12 @@ pub(super) fn list(text: Option<&str>) -> Vec<String> {
 /// The monitors that are named, or all, that have the tags.
 pub(super) fn chosen(
     catalog: &Catalog,
+    by: &Principal,
     monitors: Option<&str>,
     tags: Option<&str>,
 ) -> Result<Vec<CatalogEntry>, Problem> {
     let malformed = |error| Problem::field(Kind::Malformed, error);
-    let mut entries = catalog.list();
+    let mut entries = catalog.visible(by);
     let wanted: BTreeSet<String> = list(monitors).into_iter().collect();
     if !wanted.is_empty() {
         let mut found = BTreeSet::new();
@@ -135,7 +136,7 @@ fn with_metric(
 )]
 #[get("/api/v1/query")]
 pub(crate) async fn run_query(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     params: web::Query<QueryParams>,
     catalog: web::Data<Catalog>,
     store: web::Data<dyn Store>,
@@ -154,7 +155,7 @@ pub(crate) async fn run_query(
         .iter()
         .map(|text| Matcher::parse(text).map_err(|why| malformed(FieldError::new("match", why).value(text))))
         .collect::<Result<Vec<_>, _>>()?;
-    let entries = chosen(&catalog, params.monitors.as_deref(), params.tags.as_deref())?;
+    let entries = chosen(&catalog, &access.principal, params.monitors.as_deref(), params.tags.as_deref())?;
     let entries = with_metric(&catalog, entries, &params.metric)?;
     let grouping = match &params.by {
         None => Grouping::Each,

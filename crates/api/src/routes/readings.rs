@@ -1,9 +1,10 @@
 //! What the last checks of a monitor measured, part by part.
 
 use actix_web::{HttpResponse, get, web};
+use wise_catalog::Catalog;
 use wise_overview::Overview;
 
-use super::monitor_id;
+use super::history::entry;
 use crate::access::{Access, permission::MonitorsRead};
 use crate::problem::{Problem, ProblemDocument};
 use crate::readings::ReadingsView;
@@ -19,11 +20,12 @@ use crate::readings::ReadingsView;
 )]
 #[get("/api/v1/monitors/{id}/readings")]
 pub(crate) async fn show_readings(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     id: web::Path<String>,
+    catalog: web::Data<Catalog>,
     overview: web::Data<Overview>,
 ) -> Result<HttpResponse, Problem> {
-    let id = monitor_id(&id)?;
+    let (id, _) = entry(&catalog, &id, &access.principal)?;
     let item = overview.item(id).ok_or_else(|| Problem::not_found("monitor"))?;
     Ok(HttpResponse::Ok().json(ReadingsView::new(&item)))
 }

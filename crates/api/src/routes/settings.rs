@@ -19,6 +19,8 @@ struct Settings {
     location: String,
     /// The process that makes them.
     worker: String,
+    /// The address at which people reach the server; null where it was not told.
+    public_url: Option<String>,
     /// Whether there is a login.
     login: bool,
 }
@@ -32,6 +34,7 @@ pub(crate) async fn show_settings(_: Access<SettingsRead>, info: web::Data<Info>
         version: info.version,
         location: info.location.clone(),
         worker: info.worker.clone(),
+        public_url: info.public_url.clone(),
         login: false,
     })
 }

@@ -145,14 +145,14 @@ fn maintenance(name: Option<&str>) -> Result<Maintenance, Problem> {
 )]
 #[get("/api/v1/monitors/{id}/uptime")]
 pub(crate) async fn show_uptime(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     id: web::Path<String>,
     params: web::Query<UptimeParams>,
     catalog: web::Data<Catalog>,
     store: web::Data<dyn Store>,
     clock: web::Data<dyn Clock>,
 ) -> Result<HttpResponse, Problem> {
-    let (id, _) = entry(&catalog, &id)?;
+    let (id, _) = entry(&catalog, &id, &access.principal)?;
     let now = clock.now();
     let maintenance = maintenance(params.maintenance.as_deref())?;
     let mut windows = Vec::new();
@@ -186,7 +186,7 @@ pub(crate) async fn show_uptime(
 )]
 #[get("/api/v1/monitors/{id}/uptime/days")]
 pub(crate) async fn show_days(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     id: web::Path<String>,
     params: web::Query<DaysParams>,
     catalog: web::Data<Catalog>,
@@ -194,7 +194,7 @@ pub(crate) async fn show_days(
     clock: web::Data<dyn Clock>,
     info: web::Data<Info>,
 ) -> Result<HttpResponse, Problem> {
-    let (id, _) = entry(&catalog, &id)?;
+    let (id, _) = entry(&catalog, &id, &access.principal)?;
     let now = clock.now();
     let maintenance = maintenance(params.maintenance.as_deref())?;
     let count = params.days.unwrap_or(90);
@@ -232,14 +232,14 @@ pub(crate) async fn show_days(
 )]
 #[get("/api/v1/monitors/{id}/incidents")]
 pub(crate) async fn list_incidents(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     id: web::Path<String>,
     params: web::Query<IncidentParams>,
     catalog: web::Data<Catalog>,
     store: web::Data<dyn Store>,
     clock: web::Data<dyn Clock>,
 ) -> Result<HttpResponse, Problem> {
-    let (id, _) = entry(&catalog, &id)?;
+    let (id, _) = entry(&catalog, &id, &access.principal)?;
     let now = clock.now();
     let back = HumanDuration::from_secs(90 * 86_400);
     let (from, to) = range(params.from.as_deref(), params.to.as_deref(), back, now)?;
@@ -263,7 +263,7 @@ pub(crate) async fn list_incidents(
 )]
 #[get("/api/v1/sla")]
 pub(crate) async fn report_sla(
-    _: Access<MonitorsRead>,
+    access: Access<MonitorsRead>,
     params: web::Query<SlaParams>,
     catalog: web::Data<Catalog>,
     store: web::Data<dyn Store>,
@@ -293,7 +293,7 @@ pub(crate) async fn report_sla(
             return Err(malformed(error.hint("use json or csv")));
         }
     };
-    let entries = catalog.list();
+    let entries = catalog.visible(&access.principal);
     let rows =
         blocking(move || report(&**store, entries.iter().map(|entry| &*entry.definition), &by, (from, to)));
     let rows: Vec<SlaRow> = rows

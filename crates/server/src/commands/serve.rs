@@ -13,6 +13,7 @@ use anyhow::Context;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use wise_catalog::{Catalog, CatalogError, FIRST_START, read_folder};
+use wise_core::Principal;
 use wise_storage::ports::Store;
 use wise_storage::{MongoStore, StoreError};
 
@@ -268,10 +269,11 @@ fn watch_ourselves(catalog: &Catalog, url: &str, is_first: bool) -> Result<(), C
         },
         "tags": {"about": "the monitoring itself"},
     });
+    let by = Principal::unlimited(FIRST_START);
     match own {
-        None if is_first => catalog.create(monitor, FIRST_START).map(|_| ()),
+        None if is_first => catalog.create(monitor, &by).map(|_| ()),
         Some(own) if own.definition.spec.settings["url"] != url => {
-            catalog.replace(own.definition.id, monitor, None, FIRST_START).map(|_| ())
+            catalog.replace(own.definition.id, monitor, None, &by).map(|_| ())
         }
         _ => Ok(()),
     }

@@ -34,7 +34,7 @@ impl SecretLookup for NoSecrets {
 }
 
 pub fn context() -> BuildContext {
-    BuildContext::new(Arc::new(NoSecrets))
+    BuildContext::new(Arc::new(NoSecrets)).with(Arc::new(wise_net::Net::new(Arc::new(wise_net::AllowAll))))
 }
 
 pub fn try_build(settings: Value) -> Result<Arc<dyn Monitor>, FieldErrors> {

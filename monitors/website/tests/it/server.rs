@@ -111,7 +111,7 @@ pub async fn check_url(url: impl std::fmt::Display, timeout: Duration) -> Report
 }
 
 pub fn context() -> BuildContext {
-    BuildContext::new(Arc::new(Environment))
+    BuildContext::new(Arc::new(Environment)).with(Arc::new(wise_net::Net::new(Arc::new(wise_net::AllowAll))))
 }
 
 pub fn try_build(settings: Value) -> Result<(), FieldErrors> {
