@@ -4,10 +4,11 @@
 //! from a page is committed together with the place that it has come to, so that a crash in between repeats the page and
 //! loses nothing.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use wise_core::Event;
@@ -21,6 +22,8 @@ const PAGE: usize = 500;
 const LOOK: Duration = Duration::from_secs(1);
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(1);
+/// What there is at the end is taken in for at most so long.
+const CLOSE: Duration = Duration::from_secs(5);
 
 /// Follows the main record.
 pub trait Consumer: Send {
@@ -203,21 +206,25 @@ struct Follower {
 impl Follower {
     fn run(mut self, woken: &Receiver<Wake>) {
         loop {
-            let pause = if self.catch_up() { LOOK } else { RETRY };
+            let pause = if self.catch_up(None) { LOOK } else { RETRY };
             match woken.recv_timeout(pause) {
                 Ok(Wake::News) | Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
                 Ok(Wake::Close) | Err(crossbeam_channel::RecvTimeoutError::Disconnected) => {
-                    self.catch_up();
+                    // What is left is taken in by the next start.
+                    self.catch_up(Some(Instant::now() + CLOSE));
                     return;
                 }
             }
         }
     }
 
-    /// Takes in what there is; false when that failed.
-    fn catch_up(&mut self) -> bool {
+    /// Takes in what there is, at most until then; false when that failed.
+    fn catch_up(&mut self, until: Option<Instant>) -> bool {
         loop {
-            match self.take_page() {
+            let taken = catch_unwind(AssertUnwindSafe(|| self.take_page()))
+                .unwrap_or_else(|panic| Err(format!("panicked: {}", panic_text(&*panic)).into()));
+            match taken {
+                Ok(true) if until.is_some_and(|until| Instant::now() >= until) => return true,
                 Ok(true) => self.told = None,
                 Ok(false) => {
                     self.state.is_failing.store(false, Ordering::Relaxed);
@@ -261,4 +268,9 @@ impl Follower {
         self.state.cursor.store(last, Ordering::Relaxed);
         Ok(true)
     }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
 }

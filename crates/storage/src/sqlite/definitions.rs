@@ -84,21 +84,32 @@ pub(super) fn insert(
     put(transaction, definition)
 }
 
-/// Stores a definition, whatever there was.
+/// Stores a definition in force, whatever there was.
 pub(super) fn put(
     transaction: &Transaction<'_>,
     definition: &MonitorDefinition,
 ) -> Result<MonitorKey, WorkError> {
+    put_as(transaction, definition, None)
+}
+
+/// Stores a definition in force, or one that was `removed`: that one has no name, which another may have by now.
+fn put_as(
+    transaction: &Transaction<'_>,
+    definition: &MonitorDefinition,
+    removed: Option<Timestamp>,
+) -> Result<MonitorKey, WorkError> {
+    let name = removed.is_none().then_some(&definition.spec.name);
+    let removed = removed.map(Timestamp::as_micros);
     let body = serde_json::to_string(definition)?;
     let key = transaction
         .prepare_cached(
-            "INSERT INTO monitor (id, name, version, body) VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO monitor (id, name, version, body, removed) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version,
-                body = excluded.body, removed = NULL
+                body = excluded.body, removed = excluded.removed
              RETURNING key",
         )?
         .query_row(
-            params![definition.id.to_string(), definition.spec.name, as_i64(definition.version), body],
+            params![definition.id.to_string(), name, as_i64(definition.version), body, removed],
             |row| row.get(0),
         )?;
     Ok(key)
@@ -154,8 +165,7 @@ pub(super) fn take_over(
         put(transaction, one)?;
     }
     for (one, at) in removed {
-        put(transaction, one)?;
-        remove(transaction, one.id, *at)?;
+        put_as(transaction, one, Some(*at))?;
     }
     Ok(())
 }

@@ -38,6 +38,7 @@ const STEPS: &[&str] = &["
     CREATE INDEX event_of_monitor ON event (monitor, sequence);
     CREATE INDEX status_of_monitor ON event (monitor, sequence) WHERE kind = 'status';
     CREATE INDEX event_on_uptime ON event (until) WHERE until IS NOT NULL;
+    CREATE INDEX uptime_of_monitor ON event (monitor, until) WHERE until IS NOT NULL;
     CREATE TABLE monitor_state (
         monitor TEXT PRIMARY KEY,
         status TEXT NOT NULL,

@@ -158,19 +158,24 @@ pub(super) fn timeline(
     from: Timestamp,
 ) -> Result<Timeline, WorkError> {
     // The last status before the range, one seek in the index for each monitor, then what bears on it. Times may step
-    // back with the clock: numbers do not.
-    let sql = "
-        SELECT monitor, time, body, sequence FROM event WHERE sequence IN (
+    // back with the clock: numbers do not. One monitor and all of them are two statements, since one with both would
+    // use no index.
+    let (each, bears) = match monitor {
+        Some(_) => ("WHERE id = ?2", "INDEXED BY uptime_of_monitor WHERE monitor = ?2 AND until >= ?1"),
+        None => ("WHERE ?2 IS NULL", "INDEXED BY event_on_uptime WHERE until >= ?1"),
+    };
+    let sql = format!(
+        "SELECT monitor, time, body, sequence FROM event WHERE sequence IN (
             SELECT (SELECT last.sequence FROM event AS last
-                    WHERE last.monitor = monitor.id AND last.kind = 'status' AND last.time < ?2
+                    WHERE last.monitor = monitor.id AND last.kind = 'status' AND last.time < ?1
                     ORDER BY last.sequence DESC LIMIT 1)
-            FROM monitor WHERE ?1 IS NULL OR id = ?1)
+            FROM monitor {each})
         UNION
-        SELECT monitor, time, body, sequence FROM event
-        WHERE until >= ?2 AND (?1 IS NULL OR monitor = ?1)
-        ORDER BY 4";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map(params![monitor.map(|id| id.to_string()), from.as_micros()], |row| {
+        SELECT monitor, time, body, sequence FROM event {bears}
+        ORDER BY 4"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![from.as_micros(), monitor.map(|id| id.to_string())], |row| {
         Ok((id(row, 0)?, Timestamp::from_micros(row.get(1)?), kind(row, 2)?))
     })?;
     let mut found = Timeline::new();
