@@ -40,10 +40,11 @@ export function entriesOf(
           title,
           reason,
           time: event.since,
-          lasted: end - start,
+          // One that is decided later may have begun before the one before it.
+          lasted: Math.max(0, end - start),
           isOpen,
         });
-        end = start;
+        end = Math.min(end, start);
         isOpen = false;
         break;
       }
@@ -62,17 +63,20 @@ export function entriesOf(
         });
         break;
       default:
-        if (!changesStatus(events, index)) entries.push({ ...base, ...ofCondition(event, plugin) });
+        if (!isToldByStatus(events, index)) entries.push({ ...base, ...ofCondition(event, plugin) });
     }
   }
   return entries;
 }
 
-/** Whether the same check changed the status too. */
-function changesStatus(events: readonly MonitorEvent[], index: number): boolean {
-  const time = events[index]?.time;
-  for (let at = index - 1; at >= 0 && events[at]?.time === time; at -= 1) {
-    if (events[at]?.type === 'status') return true;
+/** Whether the change of status by the same check says it too: it has the same reason, or all is well again. */
+function isToldByStatus(events: readonly MonitorEvent[], index: number): boolean {
+  const event = events[index];
+  if (event === undefined || !('condition' in event)) return false;
+  for (let at = index - 1; at >= 0 && events[at]?.time === event.time; at -= 1) {
+    const status = events[at];
+    if (status?.type !== 'status') continue;
+    return event.type === 'cleared' || status.reason?.message === event.condition.reason.message;
   }
   return false;
 }
