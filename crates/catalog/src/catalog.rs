@@ -142,14 +142,16 @@ impl Catalog {
     /// What is wrong with it; nothing has changed.
     pub fn create(&self, body: Value, by: &Principal) -> Result<CatalogEntry, CatalogError> {
         let _one = self.write();
-        self.insert(MonitorId::generate(), self.parse(body, None)?, ManagedBy::Api, by)
+        self.insert(MonitorId::generate(), self.parse(body, None)?, ManagedBy::Api, None, by)
     }
 
+    /// Adds a monitor; `earlier` is what it was before it was removed, if it comes back.
     pub(crate) fn insert(
         &self,
         id: MonitorId,
         mut spec: MonitorSpec,
         managed_by: ManagedBy,
+        earlier: Option<&MonitorDefinition>,
         by: &Principal,
     ) -> Result<CatalogEntry, CatalogError> {
         visible_to_its_maker(&spec, by)?;
@@ -157,8 +159,6 @@ impl Catalog {
         let now = self.parts.clock.now();
         let mut definition =
             MonitorDefinition { managed_by, ..MonitorDefinition::new(id, spec, &by.name, now) };
-        let removed = self.parts.store.removed_monitors()?;
-        let earlier = removed.iter().find(|(one, _)| one.id == id).map(|(one, _)| one);
         if let Some(earlier) = earlier {
             // It comes back, with its history.
             definition.version = earlier.version + 1;
@@ -180,7 +180,13 @@ impl Catalog {
             self.free_place(&definition);
             return Err(error);
         }
-        let restored = earlier.map(|_| self.restored(&definition, plugin)).transpose()?.flatten();
+        // It is in the store, so it is watched, whatever is known of its past.
+        let restored = earlier.and_then(|_| {
+            self.restored(&definition, plugin).unwrap_or_else(|error| {
+                tracing::error!("the past of {} cannot be read: {error}", definition.spec.name);
+                None
+            })
+        });
         Ok(self.put_in_force(definition, plugin, Ok(monitor), restored, StartMode::Now))
     }
 
@@ -203,7 +209,7 @@ impl Catalog {
             return Err(CatalogError::KeptInFile(file.clone()));
         }
         open_secrets(&mut definition, &self.parts.sealer).map_err(|error| StoreError::Seal(error.0))?;
-        self.insert(id, definition.spec, ManagedBy::Api, by)
+        self.insert(id, definition.spec.clone(), ManagedBy::Api, Some(&definition), by)
     }
 
     /// Monitors that someone sees that were removed and can be brought back, and when they were removed; the last one first.
@@ -250,7 +256,7 @@ impl Catalog {
         self.parts.overview.define(definition, interval, plugin.headline, self.group_number(definition));
         let last_watched = last_checks.get(ProbeSpec::AVAILABILITY).copied();
         self.parts.overview.restore(id, &state, last_watched, timeline.into_iter().collect());
-        Ok(Some(Restored { state, last_watched, last_checks }))
+        Ok(Some(Restored { state, last_watched, alive: None, last_checks }))
     }
 
     /// Replaces a monitor's definition.
@@ -379,6 +385,7 @@ impl Catalog {
                 gap_until: None,
             },
             last_watched: None,
+            alive: None,
             last_checks: std::collections::HashMap::new(),
         });
         self.put_in_force((**definition).clone(), plugin, monitor, restored, StartMode::Now);

@@ -217,10 +217,17 @@ impl Catalog {
                 left.push(monitor);
             }
         }
+        let removed = match self.removed(&Principal::unlimited("file")) {
+            Ok(removed) => removed.into_iter().map(|(one, _)| (one.id, one)).collect(),
+            Err(error) => {
+                let message = format!("the monitors of files cannot be taken over: {error}");
+                return vec![FileProblem { file: PathBuf::new(), line: None, message }];
+            }
+        };
         loop {
             let before = left.len();
             let mut errors = Vec::new();
-            left.retain(|monitor| match self.sync_one(monitor) {
+            left.retain(|monitor| match self.sync_one(monitor, &removed) {
                 Ok(()) => false,
                 Err(error) => {
                     errors.push(FileProblem {
@@ -257,11 +264,19 @@ impl Catalog {
         problems
     }
 
-    fn sync_one(&self, monitor: &FileMonitor) -> Result<(), CatalogError> {
+    fn sync_one(
+        &self,
+        monitor: &FileMonitor,
+        removed: &BTreeMap<MonitorId, MonitorDefinition>,
+    ) -> Result<(), CatalogError> {
         let id = MonitorId::from_file_name(&monitor.spec.name);
         let file = ManagedBy::File(monitor.file.display().to_string());
         match self.get(id) {
-            None => self.insert(id, monitor.spec.clone(), file, &Principal::unlimited("file")).map(|_| ()),
+            None => {
+                let earlier = removed.get(&id);
+                let by = Principal::unlimited("file");
+                self.insert(id, monitor.spec.clone(), file, earlier, &by).map(|_| ())
+            }
             Some(entry) => {
                 let mut wanted = monitor.spec.clone();
                 // Stored dependencies are ids, those of the file may be names.

@@ -92,7 +92,9 @@ impl Catalog {
         for one in ordered {
             let name = one.spec.name.clone();
             let outcome = match &one.old {
-                None => self.insert(one.id, one.spec, ManagedBy::Api, by).map(|_| Done::Created(one.id)),
+                None => {
+                    self.insert(one.id, one.spec, ManagedBy::Api, None, by).map(|_| Done::Created(one.id))
+                }
                 Some(old) => {
                     self.update(&old.definition, one.spec, by).map(|_| Done::Replaced(Box::new(old.clone())))
                 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 use wise_core::{
-    BuildContext, FieldError, FieldErrors, MetricSpec, Monitor, MonitorId, MonitorSettings, Plugin,
-    ProbeSpec, Status, Timestamp,
+    BuildContext, ConditionKey, FieldError, FieldErrors, MetricSpec, Monitor, MonitorId, MonitorSettings,
+    Plugin, ProbeSpec, Status, Timestamp,
 };
 use wise_orchestrator::{Restored, StartMode};
 use wise_overview::{BEATS, BUCKET_SECONDS};
@@ -86,13 +86,21 @@ impl Catalog {
                 .map_or_else(Duration::default, |first| first.interval);
             let group = self.group_number(&definition);
             self.parts.overview.define(&definition, interval, plugin.headline, group);
-            let restored = states.remove(&id).map(|state| {
+            let is_known = plugin.kind == definition.spec.kind;
+            let restored = states.remove(&id).map(|mut state| {
+                if !is_known {
+                    // Its other conditions stay as they are in the store, for a program that has the kind again.
+                    state.conditions.retain(|one| {
+                        matches!(one.key, ConditionKey::Down { .. } | ConditionKey::Unknown { .. })
+                            && one.probe() == ProbeSpec::AVAILABILITY
+                    });
+                }
                 let checks = last_checks.remove(&id).unwrap_or_default();
                 let last_check = checks.get(ProbeSpec::AVAILABILITY).copied();
                 let timeline = timeline.remove(&id).unwrap_or_default().into_iter().collect();
                 self.parts.overview.restore(id, &state, last_check, timeline);
                 let last_watched = last_check.or(alive).or(Some(state.since));
-                Restored { state, last_watched, last_checks: checks }
+                Restored { state, last_watched, alive, last_checks: checks }
             });
             self.put_in_force(definition, plugin, monitor, restored, StartMode::Spread);
         }

@@ -132,9 +132,13 @@ impl Event {
     /// number may change when another process takes over a store; this does not, so a consumer that has seen it can tell.
     pub fn identity(&self) -> String {
         let (monitor, time, name) = (self.monitor, self.time.as_micros(), self.kind.name());
-        match self.kind.condition() {
-            Some(condition) => format!("{monitor}/{name}/{time}/{}", condition.key),
-            None => format!("{monitor}/{name}/{time}"),
+        match &self.kind {
+            // Two probes may change it in the same microsecond.
+            EventKind::Status(change) => format!("{monitor}/{name}/{time}/{}/{}", change.to, change.down),
+            kind => match kind.condition() {
+                Some(condition) => format!("{monitor}/{name}/{time}/{}", condition.key),
+                None => format!("{monitor}/{name}/{time}"),
+            },
         }
     }
 

@@ -17,7 +17,7 @@ mod uplink;
 pub use run::{CheckOutcome, Orchestrator, OrchestratorConfig, StartMode};
 pub use run::{MonitorRun, Restored};
 pub use stats::{DELAY_BUCKETS, SchedulerStats, StatsSnapshot};
-pub use status::{Evaluation, Override, StatusEngine};
+pub use status::{Evaluation, StatusEngine};
 pub use uplink::{Uplink, UplinkCheck};
 
 use wise_core::Batch;

@@ -58,6 +58,8 @@ pub struct Restored {
     /// When it was last watched: its last availability check, or when the server was last known to run. `None` when
     /// nothing was to be watched.
     pub last_watched: Option<Timestamp>,
+    /// When the server was last known to run.
+    pub alive: Option<Timestamp>,
     /// When each probe last ran.
     pub last_checks: HashMap<String, Timestamp>,
 }

@@ -199,9 +199,16 @@ impl Shard {
                 command = inbox.recv() => match command {
                     Some(Command::Shutdown(grace)) => return self.finish(grace).await,
                     None => return self.finish(Duration::ZERO).await,
-                    Some(command) => self.handle(command),
+                    Some(command) => {
+                        // What lapsed did so under the definitions of before.
+                        self.look_at_clocks();
+                        self.handle(command);
+                    }
                 },
-                Some(done) = self.running.join_next() => self.joined(done),
+                Some(done) = self.running.join_next() => {
+                    self.look_at_clocks();
+                    self.joined(done);
+                }
                 () = &mut timer => {}
             }
             // Take in all that has ended before the clock is looked at again.

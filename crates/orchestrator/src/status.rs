@@ -14,8 +14,11 @@ use crate::conditions::{CANNOT_BE_BUILT, Conditions, edited};
 #[derive(Debug)]
 pub struct StatusEngine {
     conditions: Conditions,
-    /// What lies over the conditions. No check changes it.
-    over: Option<Override>,
+    /// Its owner has switched it off: no checks are made. Hides the conditions, as maintenance does; no check changes
+    /// either.
+    is_paused: bool,
+    /// Why it is in a maintenance window, if it is. Checks are made. Pausing hides it and does not end it.
+    maintenance: Option<Reason>,
     status: Status,
     /// Whether the last change said that the monitor was down.
     shown_down: bool,
@@ -23,15 +26,6 @@ pub struct StatusEngine {
     reason: Option<Reason>,
     /// Whether there was a change of status at all.
     is_told: bool,
-}
-
-/// What hides a monitor's conditions. They are kept up to date below it, as far as checks are made.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Override {
-    /// Its owner has switched it off: no checks are made.
-    Paused,
-    /// It is in a maintenance window. Checks are made.
-    Maintenance(Reason),
 }
 
 /// What a report led to, beside events.
@@ -50,7 +44,8 @@ impl StatusEngine {
     pub fn new(spec: &MonitorSpec, plugin: &'static Plugin, now: Timestamp) -> Self {
         Self {
             conditions: Conditions::new(spec, plugin),
-            over: None,
+            is_paused: false,
+            maintenance: None,
             status: Status::Unknown,
             shown_down: false,
             since: now,
@@ -71,14 +66,18 @@ impl StatusEngine {
             self.since = state.since;
         }
         self.reason.clone_from(&state.reason);
-        self.over = match state.status {
-            Status::Paused => Some(Override::Paused),
-            Status::Maintenance => Some(Override::Maintenance(state.reason.clone().unwrap_or_default())),
-            Status::Healthy | Status::Degraded | Status::Unhealthy | Status::Unknown => None,
-        };
-        let was_known = !matches!(state.status, Status::Unknown | Status::Paused);
-        if was_known {
-            self.conditions.availability.set_known(true);
+        self.is_paused = state.status == Status::Paused;
+        self.maintenance =
+            (state.status == Status::Maintenance).then(|| state.reason.clone().unwrap_or_default());
+        match state.status {
+            Status::Healthy | Status::Degraded | Status::Unhealthy | Status::Maintenance => {
+                self.conditions.availability.set_known(true);
+            }
+            // Nothing was known of it, whatever was wrong before it was paused.
+            Status::Unknown if self.conditions.unknown().is_none() => {
+                self.conditions.availability.set_known(false);
+            }
+            Status::Unknown | Status::Paused => {}
         }
     }
 
@@ -86,7 +85,8 @@ impl StatusEngine {
     /// has left without meaning. `runs` tells which probes are scheduled.
     pub fn replace(&mut self, old: Self, runs: &dyn Fn(&str) -> bool, events: &mut Vec<EventKind>) {
         self.conditions.replace(old.conditions, runs, events);
-        self.over = old.over;
+        self.is_paused = old.is_paused;
+        self.maintenance = old.maintenance;
         self.status = old.status;
         self.shown_down = old.shown_down;
         self.since = old.since;
@@ -126,27 +126,21 @@ impl StatusEngine {
 
     /// Switches the monitor off, or on again. Until its next check, one that is switched on again is unknown.
     pub fn set_paused(&mut self, paused: bool, time: Timestamp, events: &mut Vec<EventKind>) {
-        match (paused, &self.over) {
-            (true, _) => self.over = Some(Override::Paused),
-            (false, Some(Override::Paused)) => {
-                self.over = None;
-                self.conditions.availability.set_known(false);
-            }
-            (false, _) => {}
+        if self.is_paused && !paused {
+            self.conditions.resume();
         }
+        self.is_paused = paused;
         self.settle(time, events);
     }
 
-    /// Puts the monitor into maintenance, or takes it out. One that is paused stays so.
+    /// Puts the monitor into maintenance, or takes it out. One that is paused shows that it is until it is switched on.
     pub fn set_maintenance(
         &mut self,
         maintenance: Option<Reason>,
         time: Timestamp,
         events: &mut Vec<EventKind>,
     ) {
-        if self.over != Some(Override::Paused) {
-            self.over = maintenance.map(Override::Maintenance);
-        }
+        self.maintenance = maintenance;
         self.settle(time, events);
     }
 
@@ -200,10 +194,11 @@ impl StatusEngine {
     }
 
     fn summary(&self) -> (Status, bool, Option<Reason>) {
-        match &self.over {
-            Some(Override::Paused) => return (Status::Paused, false, None),
-            Some(Override::Maintenance(reason)) => return (Status::Maintenance, false, Some(reason.clone())),
-            None => {}
+        if self.is_paused {
+            return (Status::Paused, false, None);
+        }
+        if let Some(reason) = &self.maintenance {
+            return (Status::Maintenance, false, Some(reason.clone()));
         }
         if let Some(unknown) = self.conditions.unknown() {
             return (Status::Unknown, false, Some(unknown.reason.clone()));
@@ -211,6 +206,13 @@ impl StatusEngine {
         // A monitor that was down when it was paused is not known to be down still.
         if !self.conditions.availability.is_known() {
             return (Status::Unknown, false, None);
+        }
+        // A failure that decides nothing yet changes nothing: that a check could be made again is no news that the target
+        // is well.
+        let is_undecided =
+            self.conditions.availability.is_failing() && self.conditions.availability.down().is_none();
+        if is_undecided && self.status == Status::Unknown {
+            return (Status::Unknown, false, self.reason.clone());
         }
         if let Some(down) = self.conditions.availability.down() {
             return (Status::Unhealthy, true, Some(down.reason.clone()));

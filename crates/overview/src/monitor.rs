@@ -119,7 +119,10 @@ impl Live {
             Some(known) => *known = last,
             None => self.item.readings.push(last),
         }
-        self.item.reason.clone_from(&record.reason);
+        // A check that ended just before the status was set otherwise, as by pausing, does not tell why.
+        if record.status == self.item.status {
+            self.item.reason.clone_from(&record.reason);
+        }
         for (name, value) in &record.facts {
             self.item.facts.insert((*name).to_owned(), value.clone());
         }

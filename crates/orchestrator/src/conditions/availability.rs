@@ -55,6 +55,13 @@ impl Availability {
         self.is_known = is_known;
     }
 
+    pub(super) fn resume(&mut self) {
+        self.recent = 0;
+        self.failed_at.clear();
+        self.passed_in_a_row = 0;
+        self.is_known = false;
+    }
+
     /// The condition `down`, with the reason of the last failure.
     pub(crate) fn down(&self) -> Option<&Condition> {
         self.down.as_ref()

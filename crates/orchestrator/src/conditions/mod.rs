@@ -110,6 +110,14 @@ impl Conditions {
         self.thresholds.replace(old.thresholds, &|index| runs(probes[index].name), events);
     }
 
+    /// Checks begin again after none were made on purpose: runs of before say nothing any more, and nothing is known until
+    /// the next check. What was raised stays until then.
+    pub(crate) fn resume(&mut self) {
+        self.availability.resume();
+        self.probes.iter_mut().for_each(ProbeRuns::resume);
+        self.thresholds.resume();
+    }
+
     fn into_conditions(self) -> impl Iterator<Item = Condition> {
         let probes = self.probes.into_iter().flat_map(ProbeRuns::into_conditions);
         self.availability.into_condition().into_iter().chain(probes).chain(self.thresholds.into_conditions())

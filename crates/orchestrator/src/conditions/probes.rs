@@ -44,6 +44,12 @@ impl Run {
         }
     }
 
+    fn resume(&mut self) {
+        if self.condition.is_none() {
+            self.count = 0;
+        }
+    }
+
     fn restore(&mut self, condition: Condition, needed: u32) {
         *self = Self { count: needed, first: condition.since, condition: Some(condition) };
     }
@@ -81,6 +87,11 @@ impl ProbeRuns {
     pub(super) fn replace(&mut self, old: Self) {
         self.failing = old.failing;
         self.unknown = old.unknown;
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.failing.resume();
+        self.unknown.resume();
     }
 
     /// Raises `unknown` at once, whatever the count.

@@ -142,6 +142,11 @@ impl Thresholds {
         }
     }
 
+    pub(super) fn resume(&mut self) {
+        self.crossed.retain(|_, crossed| crossed.condition.is_some());
+        self.crossed.values_mut().for_each(|crossed| (crossed.missed, crossed.wanted.1) = (0, 0));
+    }
+
     /// Whether `one` is worse than `other`, for a metric that has a bound; without one, neither is.
     pub(crate) fn is_worse(&mut self, metric: &MetricRef, one: &ReadingValue, other: &ReadingValue) -> bool {
         let Some(threshold) = self.bounds_of(metric) else { return false };

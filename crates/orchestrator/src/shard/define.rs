@@ -98,13 +98,20 @@ fn runs_now(schedule: &ProbeSchedule, has_work: &dyn Fn(&str) -> bool) -> bool {
 /// checked next.
 fn restart_gap(restored: &Restored, first: &ProbeSchedule, now: Timestamp, next: Timestamp) -> Option<Gap> {
     let missed = restored.last_watched?.plus(first.interval);
+    // A check that was overdue while the server ran was put off on purpose, as after a refused login. It would have come
+    // an interval after the end at the earliest.
+    let alive = restored.alive.filter(|alive| *alive > missed);
+    let due = alive.map_or(missed, |alive| alive.plus(first.interval));
     // A short restart between two checks is no gap.
-    if missed.plus(first.timeout) >= now {
+    if due.plus(first.timeout) >= now {
         return None;
     }
-    // A gap that was written by a start that came to nothing goes on.
-    let from = restored.state.gap_until.map_or(missed, |last| last.max(missed));
-    let seconds = now.since(missed).as_secs();
+    // A gap that was written by a start that came to nothing goes on. One that ends in the future was written while the
+    // clock was wrong, unless this start comes before the check that ends it.
+    let soon = now.plus(first.interval);
+    let gap_until = restored.state.gap_until.filter(|until| *until <= soon);
+    let from = gap_until.map_or(due, |last| last.max(due));
+    let seconds = now.since(due).as_secs();
     let text = format!("the monitoring was stopped, and missed {seconds} s of checks");
-    (from < now).then(|| Gap { from, until: next, reason: unwatched::reason("restart", text) })
+    (from < next).then(|| Gap { from, until: next, reason: unwatched::reason("restart", text) })
 }

@@ -78,8 +78,15 @@ impl Shard {
     pub(super) fn look_at_clocks(&mut self) -> Instant {
         let now = Moment::now(&*self.clock);
         let before = std::mem::replace(&mut self.last_turn, now);
+        if before.wall.since(now.wall) > LATE {
+            // Set back: gaps that end in what is the future again tell nothing of what is missed from now on.
+            self.entries.values_mut().for_each(|entry| entry.gap_until = None);
+        }
         if let Some(lapse) = now.lapse_since(&before) {
-            self.lapses += 1;
+            // A clock that is set cuts no connection.
+            if !matches!(lapse, Lapse::ClockSet(_)) {
+                self.lapses += 1;
+            }
             self.take_lapse(&before, &now, lapse);
         }
         now.monotonic
@@ -98,9 +105,8 @@ impl Shard {
                 if due.plus(LATE) >= now.wall {
                     continue;
                 }
-                // What was missed is made up for soon, by all together only as far as they were due together.
-                let soon = now.monotonic + spread(*id, slot.schedule.interval);
-                slot.due = slot.due.clamp(now.monotonic, soon.max(now.monotonic));
+                // What was missed is made up for once, spread over an interval: all at once would be a storm.
+                slot.due = now.monotonic + spread(*id, slot.schedule.interval);
                 // The ticks of the lapse are told of by the gap, and not as dropped ones.
                 if slot.regular <= now.monotonic {
                     let (next, _) = next_tick(slot.regular, slot.schedule.interval, now.monotonic);

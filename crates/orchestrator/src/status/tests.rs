@@ -170,9 +170,10 @@ fn recovery_takes_the_successes_asked_for() {
 fn own_trouble_is_unknown_at_once_and_changes_no_count() {
     let mut engine = engine(|_| {});
     assert_eq!(run(&mut engine, [pass(), fail(), own(), fail()]), "hh?D");
-    // The check that could be made ends what was ours, and decides nothing about the target.
+    // The check that could be made ends what was ours, and decides nothing about the target: no all-clear on a failure.
     let mut engine = self::engine(|_| {});
-    assert_eq!(run(&mut engine, [pass(), own(), fail(), pass()]), "h?hh");
+    assert_eq!(run(&mut engine, [pass(), own(), fail(), pass()]), "h??h");
+    assert_eq!(run(&mut engine, [own(), fail(), fail(), pass()]), "??Dh");
     let mut engine = self::engine(|_| {});
     assert_eq!(events(&mut engine, 0, &own(), 1), ["+unknown:availability Warning @1", "unknown @1"]);
     assert_eq!(run(&mut engine, [own(), fail(), pass()]), "??h");
@@ -531,6 +532,55 @@ fn a_monitor_that_is_switched_on_again_is_unknown_until_its_first_check() {
     engine.set_paused(false, Timestamp::from_seconds(8), &mut changes);
     assert_eq!(in_short(&changes), ["paused @5", "unknown @8"]);
     // It was down, and its first check says that it is down still.
+    assert_eq!(events(&mut engine, 0, &fail(), 9), ["unhealthy down @9"]);
+}
+
+#[test]
+fn runs_of_before_a_pause_count_no_more() {
+    let mut engine = engine(|_| {});
+    run(&mut engine, [pass(), fail()]);
+    let mut changes = Vec::new();
+    engine.set_paused(true, Timestamp::from_seconds(5), &mut changes);
+    engine.set_paused(false, Timestamp::from_seconds(9000), &mut changes);
+    assert_eq!(events(&mut engine, 0, &fail(), 9001), [""; 0], "the first of two");
+    assert_eq!(events(&mut engine, 0, &fail(), 9002), ["+down Critical @9001", "unhealthy down @9001"]);
+}
+
+#[test]
+fn a_pause_hides_a_maintenance_window_and_does_not_end_it() {
+    let mut engine = engine(|_| {});
+    run(&mut engine, [pass()]);
+    let mut changes = Vec::new();
+    let mut at = |engine: &mut StatusEngine, paused, seconds| {
+        engine.set_paused(paused, Timestamp::from_seconds(seconds), &mut changes);
+    };
+    engine.set_maintenance(Some(Reason::new("maintenance", "")), Timestamp::from_seconds(5), &mut Vec::new());
+    at(&mut engine, true, 6);
+    assert_eq!(engine.status(), Status::Paused);
+    at(&mut engine, false, 7);
+    assert_eq!(engine.status(), Status::Maintenance);
+    // One that begins while it is paused counts too.
+    at(&mut engine, true, 8);
+    engine.set_maintenance(None, Timestamp::from_seconds(9), &mut Vec::new());
+    engine.set_maintenance(
+        Some(Reason::new("maintenance", "")),
+        Timestamp::from_seconds(10),
+        &mut Vec::new(),
+    );
+    at(&mut engine, false, 11);
+    assert_eq!(engine.status(), Status::Maintenance);
+}
+
+#[test]
+fn a_restart_before_the_first_check_after_a_pause_knows_no_more() {
+    let mut engine = engine(|_| {});
+    run(&mut engine, [pass(), fail(), fail()]);
+    engine.set_paused(true, Timestamp::from_seconds(5), &mut Vec::new());
+    engine.set_paused(false, Timestamp::from_seconds(6), &mut Vec::new());
+    let mut engine = restarted(&engine, |_| {});
+    let mut changes = Vec::new();
+    engine.set_problem(None, Timestamp::from_seconds(7), &mut changes);
+    assert_eq!((in_short(&changes), engine.status()), (vec![], Status::Unknown));
     assert_eq!(events(&mut engine, 0, &fail(), 9), ["unhealthy down @9"]);
 }
 

@@ -13,7 +13,7 @@ use anyhow::Context;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use wise_catalog::{Catalog, CatalogError, FIRST_START, read_folder};
-use wise_core::Principal;
+use wise_core::{Clock, Principal};
 use wise_storage::ports::Store;
 use wise_storage::{MongoStore, StoreError};
 
@@ -169,7 +169,7 @@ async fn serve(
     tasks.spawn(async move { live.run().await });
     let (filled, is_stopping) = (catalog.clone(), stopping.clone());
     tasks.spawn_blocking(move || filled.fill_bars(started, || is_stopping.load(Ordering::Relaxed)));
-    tasks.spawn(purge_removed(catalog.clone()));
+    tasks.spawn(purge_removed(catalog.clone(), services.clock.clone()));
     tasks.spawn(follow_files(catalog, files, settings.monitors.reload_interval.0));
     // Before anybody is told that it runs: who stops it then wants an orderly end.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -311,11 +311,16 @@ impl Files {
     }
 }
 
-/// Forgets monitors for good whose time to be brought back is over.
-async fn purge_removed(catalog: Arc<Catalog>) {
-    let mut ticks = tokio::time::interval(PURGE_EVERY);
+/// Forgets monitors for good whose time to be brought back is over. Not just after the start, when the clock may not be
+/// set yet, nor when it has just been set.
+async fn purge_removed(catalog: Arc<Catalog>, clock: Arc<dyn Clock>) {
     loop {
-        ticks.tick().await;
+        let before = clock.now();
+        tokio::time::sleep(PURGE_EVERY).await;
+        if clock.now().since(before) > PURGE_EVERY * 2 {
+            tracing::warn!("the clock was set forward: removed monitors are kept an hour longer");
+            continue;
+        }
         let catalog = catalog.clone();
         match tokio::task::spawn_blocking(move || catalog.purge()).await {
             Ok(Ok(0)) => {}
