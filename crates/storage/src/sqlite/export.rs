@@ -12,7 +12,7 @@ use super::day::PROBE;
 use super::days::Days;
 use super::files::{DayStates, State, day_file, days_in};
 use super::head::SeriesKey;
-use super::open::{Access, open};
+use super::open::{Access, is_unmade, open};
 use super::read::TRIES;
 use crate::columns::{Columns, Evidence, Gathering, ProbeColumns, SeriesName, chunk};
 use crate::error::StoreError;
@@ -89,6 +89,9 @@ impl Exporter<'_> {
             Entry::Occupied(known) if known.get().number == number => known.into_mut(),
             other => other.insert_entry(OpenFile::new(open(&path, Access::Read)?, number)).into_mut(),
         };
+        if is_unmade(&file.connection) {
+            return Ok(());
+        }
         let mut found: Vec<(SeriesKey, Columns)> = Vec::new();
         // The head first: what is sealed in between is then read twice, which does no harm.
         if state == State::Open

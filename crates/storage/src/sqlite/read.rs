@@ -11,7 +11,7 @@ use wise_core::MonitorId;
 
 use super::days::Days;
 use super::files::{DayStates, RollupPath, State, day_file, day_of, days_in, is_complete, rollups_in};
-use super::open::{Access, open};
+use super::open::{Access, is_unmade, open};
 use super::pool::Pooled;
 use super::rollup_chunk::Wanted;
 use super::rollup_file;
@@ -241,8 +241,10 @@ impl<'d> Reader<'d> {
         samples: &mut Samples,
     ) -> Result<(), StoreError> {
         let wrap = |error: rusqlite::Error| StoreError::sqlite(path, &error);
-        let mut statement =
-            file.prepare_cached("SELECT id, labels FROM name WHERE name = ?1").map_err(wrap)?;
+        let mut statement = match file.prepare_cached("SELECT id, labels FROM name WHERE name = ?1") {
+            Err(_) if is_unmade(file) => return Ok(()),
+            other => other.map_err(wrap)?,
+        };
         let names =
             statement.query_map([&plan.metric], |row| Ok((row.get(0)?, row.get(1)?))).map_err(wrap)?;
         let names: HashMap<u32, String> = names.collect::<Result<_, _>>().map_err(wrap)?;

@@ -8,7 +8,7 @@ use wise_core::{MonitorId, Status, Timestamp};
 use super::day::PROBE;
 use super::days::Days;
 use super::files::{State, day_file, day_of, days_in};
-use super::open::{Access, open};
+use super::open::{Access, is_unmade, open};
 use super::read::TRIES;
 use crate::columns::{Columns, DOWN, chunk};
 use crate::error::StoreError;
@@ -60,6 +60,9 @@ impl Days {
         let wrap = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
         let (from, to) = (query.from.as_micros(), query.to.as_micros());
         let file = open(&path, Access::Read)?;
+        if is_unmade(&file) {
+            return Ok(Vec::new());
+        }
         let wanted = Wanted::of(&file, query).map_err(wrap)?;
         // (time, probe, origin, duration, status, failure)
         let mut rows: Vec<(i64, u32, u32, u32, u8, u32)> = Vec::new();
@@ -129,6 +132,9 @@ impl Days {
         let path = day_file(&self.folder, day, state);
         let wrap = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
         let file = open(&path, Access::Read)?;
+        if is_unmade(&file) {
+            return Ok(Vec::new());
+        }
         let mut statement =
             file.prepare("SELECT id, name FROM name WHERE name LIKE 'probe:%'").map_err(wrap)?;
         let probes = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(wrap)?;

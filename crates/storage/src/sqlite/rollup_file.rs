@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, Transaction, params};
 use wise_core::Timestamp;
 
-use super::open::{Access, migrate, open};
+use super::open::{Access, is_unmade, migrate, open};
 use super::rollup_chunk::{RolledSeries, Wanted, decode, encode};
 use crate::error::StoreError;
 use crate::query::{Found, Piece};
@@ -290,12 +290,14 @@ pub(super) fn read(
     found: &mut Found,
 ) -> Result<(), StoreError> {
     let wrap = |error: rusqlite::Error| StoreError::sqlite(path, &error);
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT member.part, member.name, name.labels FROM name JOIN member ON member.name = name.id
-             WHERE name.name = ?1 AND member.monitor = ?2",
-        )
-        .map_err(wrap)?;
+    let members = connection.prepare_cached(
+        "SELECT member.part, member.name, name.labels FROM name JOIN member ON member.name = name.id
+         WHERE name.name = ?1 AND member.monitor = ?2",
+    );
+    let mut statement = match members {
+        Err(_) if is_unmade(connection) => return Ok(()),
+        other => other.map_err(wrap)?,
+    };
     let rows = statement
         .query_map(params![metric, monitor], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))
         .map_err(wrap)?;

@@ -138,3 +138,24 @@ fn a_day_whose_file_was_cut_off_when_it_was_made_is_put_in_order() {
     let found: f64 = store.answer(&plan).unwrap().series[0].points.iter().map(|point| point.1).sum();
     assert!(found > 0.0);
 }
+
+#[test]
+fn a_file_that_is_being_made_has_nothing_to_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path()), START).unwrap();
+    let shop = definition("shop");
+    store.insert_monitor(&shop).unwrap();
+    store.append(&[record(shop.id, START, 0.1)]).unwrap();
+    // As the compactor, and the first check of a day, leave them for an instant.
+    for path in ["rollup/5m-2024-10.sqlite3", "rollup/1h-2024.sqlite3", "history/2024-10-05.sqlite3"] {
+        let file = rusqlite::Connection::open(folder.path().join(path)).unwrap();
+        file.pragma_update(None, "journal_mode", "WAL").unwrap();
+    }
+    let range = (START, START.plus(Duration::from_secs(2 * 86_400)));
+    for points in [1, 300] {
+        let plan = QueryPlan::of(shop.id, TOTAL.name, range, points, Aggregate::Count);
+        assert_eq!(store.answer(&plan).unwrap().series[0].points[0].1, 1.0);
+    }
+    assert_eq!(all_results(&store, shop.id).len(), 1);
+    assert_eq!(store.last_checks().unwrap().len(), 1);
+}
