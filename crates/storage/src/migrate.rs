@@ -142,16 +142,16 @@ pub(crate) fn migrate(
         let text = format!("events up to number {last}");
         steps.run(tell, &format!("events {last}"), &text, || to.put_events(&page))?;
     }
-    steps.run(tell, "small", "small things", || {
-        for (key, value) in from.small_things()?.into_iter().filter(|(key, _)| !is_of_migration(key)) {
-            to.set_meta(&key, &value)?;
-        }
-        for (consumer, sequence) in from.cursors()? {
-            // Behind the last one there is nothing to have been read.
-            to.commit(Commit { events: &[], cursor: Some((&consumer, sequence.min(last))) })?;
-        }
-        Ok(())
-    })?;
+    // Each time: a target that was opened again in between has taken its events for those of another process, and set
+    // its consumers back.
+    tell("small things");
+    for (key, value) in from.small_things()?.into_iter().filter(|(key, _)| !is_of_migration(key)) {
+        to.set_meta(&key, &value)?;
+    }
+    for (consumer, sequence) in from.cursors()? {
+        // Behind the last one there is nothing to have been read.
+        to.commit(Commit { events: &[], cursor: Some((&consumer, sequence.min(last))) })?;
+    }
 
     let days = from.sample_days()?;
     let today = now.minus(GRACE).as_seconds().div_euclid(86_400);
