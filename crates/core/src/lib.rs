@@ -25,6 +25,7 @@ mod report;
 mod restart;
 mod secret;
 mod settings;
+mod source;
 mod status;
 mod threshold;
 
@@ -52,6 +53,7 @@ pub use report::{
 pub use restart::RestartWatch;
 pub use secret::{MASK, Masker, Secret, SecretLookup, SecretSource, UnresolvedSecret};
 pub use settings::{SealError, SettingsSchema, is_secret_header};
+pub use source::{InvalidSource, SourceId, SourceName};
 pub use status::Status;
 pub use threshold::{Direction, Severity, Threshold};
 

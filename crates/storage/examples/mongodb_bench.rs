@@ -114,7 +114,7 @@ fn fill(store: &dyn Store, ids: &[MonitorId], interval: u64, mut minutely: impl 
 /// Milliseconds of wall and processor time for the p95 of every monitor over the hour.
 fn ask(store: &dyn Store, ids: &[MonitorId], times: u32) -> (f64, f64) {
     let mut plan = QueryPlan::of(ids[0], LATENCY.name, (at(0), at(HOUR)), 1, Aggregate::Quantile(0.95));
-    plan.monitors = ids.to_vec();
+    plan.sources = ids.iter().copied().map(Into::into).collect();
     plan.grouping = Grouping::By(vec!["monitor".to_owned()]);
     let (before, begun) = (cpu_seconds(), Instant::now());
     for _ in 0..times {

@@ -326,7 +326,7 @@ fn main() {
     }
     let week = Timestamp::from_seconds(START + (days - 7).max(0) * DAY);
     let mut plan = QueryPlan::of(all[0].id, LATENCY.name, (week, to), 1, Aggregate::Quantile(0.95));
-    plan.monitors = all.iter().map(|source| source.id).collect();
+    plan.sources = all.iter().map(|source| source.id.into()).collect();
     plan.grouping = Grouping::By(vec!["monitor".to_owned()]);
     let (p50, p99) = timed(20, |_| assert_eq!(store.answer(&plan).unwrap().series.len(), monitors));
     println!("  p95 over 7 days by monitor, {monitors} monitors: {p50:.1}, {p99:.1}");

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use wise_core::{Event, MonitorDefinition, MonitorId, Timestamp};
+use wise_core::{Event, MonitorDefinition, MonitorId, SourceId, SourceName, Timestamp};
 
 use crate::columns::{ProbeColumns, SeriesName};
 use crate::error::StoreError;
@@ -20,7 +20,7 @@ const STEPS: &str = "migration_steps";
 const SOURCE: &str = "migration_source";
 /// A store's own name, so that a migration is gone on with from the same.
 const IDENTITY: &str = "identity";
-/// Monitors whose rollups are moved together: some megabytes each.
+/// Sources whose rollups are moved together: some megabytes each.
 const BATCH: usize = 40;
 /// Events that are moved together.
 const PAGE: usize = 500;
@@ -30,14 +30,14 @@ const GRACE: Duration = Duration::from_secs(600);
 /// The rollups of a probe on one day.
 #[derive(Clone, Debug)]
 pub(crate) struct RolledProbe {
-    pub monitor: MonitorId,
+    pub source: SourceId,
     pub probe: String,
     pub location: String,
     /// Series; only the tier that was asked for is filled.
     pub series: Vec<(SeriesName, DayRollup)>,
 }
 
-/// The rollups of some monitors, by day.
+/// The rollups of some sources, by day.
 pub(crate) type RolledDays = BTreeMap<i64, Vec<RolledProbe>>;
 
 /// A store that can be moved from and to.
@@ -51,14 +51,14 @@ pub(crate) trait Movable: Store {
     /// The days that there are samples of, the oldest first.
     fn sample_days(&self) -> Result<Vec<i64>, StoreError>;
 
-    /// The checks of a monitor on a day.
-    fn day_of(&self, monitor: MonitorId, day: i64) -> Result<Vec<ProbeColumns>, StoreError>;
+    /// The checks of a monitor on a day, or the samples of another source.
+    fn day_of(&self, source: &SourceId, day: i64) -> Result<Vec<ProbeColumns>, StoreError>;
 
-    /// The rollups of some monitors, but for some days.
+    /// The rollups of some sources, but for some days.
     fn rollups_of(
         &self,
         tier: Tier,
-        monitors: &[MonitorId],
+        sources: &[SourceId],
         without: &BTreeSet<i64>,
     ) -> Result<RolledDays, StoreError>;
 
@@ -69,11 +69,14 @@ pub(crate) trait Movable: Store {
         removed: &[(MonitorDefinition, Timestamp)],
     ) -> Result<(), StoreError>;
 
+    /// Adds sources that are no monitors.
+    fn put_sources(&self, all: &[SourceName]) -> Result<(), StoreError>;
+
     /// Adds events under their numbers, which follow those that are there.
     fn put_events(&self, all: &[(u64, Event)]) -> Result<(), StoreError>;
 
-    /// Adds the checks of a day, a monitor at a time.
-    fn put_day(&self, day: i64, is_over: bool, next: Monitors<'_>) -> Result<(), StoreError>;
+    /// Adds the checks and samples of a day, a source at a time.
+    fn put_day(&self, day: i64, is_over: bool, next: Sources<'_>) -> Result<(), StoreError>;
 
     /// Adds rollups.
     fn put_rollups(&self, tier: Tier, all: RolledDays) -> Result<(), StoreError>;
@@ -82,8 +85,8 @@ pub(crate) trait Movable: Store {
     fn finish(&self, now: Timestamp) -> Result<(), StoreError>;
 }
 
-/// Gives the checks of one monitor after the other; `None` after the last.
-pub(crate) type Monitors<'a> = &'a mut dyn FnMut() -> Result<Option<Vec<ProbeColumns>>, StoreError>;
+/// Gives the checks or samples of one source after the other; `None` after the last.
+pub(crate) type Sources<'a> = &'a mut dyn FnMut() -> Result<Option<Vec<ProbeColumns>>, StoreError>;
 
 /// What was moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,6 +156,15 @@ pub(crate) fn migrate(
         to.commit(Commit { events: &[], cursor: Some((&consumer, sequence.min(last))) })?;
     }
 
+    let named = from.sources()?;
+    let text = format!("{} sources that are no monitors", named.len());
+    steps.run(tell, "sources", &text, || to.put_sources(&named))?;
+    let sources: Vec<SourceId> = monitors
+        .iter()
+        .map(|one| SourceId::Monitor(one.id))
+        .chain(named.into_iter().map(SourceId::Named))
+        .collect();
+
     let days = from.sample_days()?;
     let today = now.minus(GRACE).as_seconds().div_euclid(86_400);
     for (number, day) in days.iter().enumerate() {
@@ -160,11 +172,13 @@ pub(crate) fn migrate(
         let text = format!("samples of day {} of {}", number + 1, days.len());
         let checks = &mut moved.checks;
         steps.run(tell, &format!("day {day}"), &text, || {
-            let mut waiting = monitors.iter();
+            let mut waiting = sources.iter();
             to.put_day(*day, *day < today, &mut || {
                 for one in waiting.by_ref() {
-                    let probes = from.day_of(one.id, *day)?;
-                    *checks += probes.iter().map(|probe| probe.columns.len()).sum::<usize>();
+                    let probes = from.day_of(one, *day)?;
+                    if one.monitor().is_some() {
+                        *checks += probes.iter().map(|probe| probe.columns.len()).sum::<usize>();
+                    }
                     if !probes.is_empty() {
                         return Ok(Some(probes));
                     }
@@ -174,10 +188,9 @@ pub(crate) fn migrate(
         })?;
     }
     let without: BTreeSet<i64> = days.into_iter().collect();
-    let ids: Vec<MonitorId> = monitors.iter().map(|one| one.id).collect();
     for tier in Tier::ALL {
-        let batches = ids.len().div_ceil(BATCH);
-        for (number, batch) in ids.chunks(BATCH).enumerate() {
+        let batches = sources.len().div_ceil(BATCH);
+        for (number, batch) in sources.chunks(BATCH).enumerate() {
             let text = format!("rollups of {}, part {} of {batches}", tier.name(), number + 1);
             let name = format!("{} {number}", tier.name());
             steps

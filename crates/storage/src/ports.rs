@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use wise_core::{
-    CheckRecord, Event, EventKind, MonitorDefinition, MonitorId, MonitorState, Status, Timestamp,
+    CheckRecord, Event, EventKind, MonitorDefinition, MonitorId, MonitorState, Reading, SourceId, SourceName,
+    Status, Timestamp,
 };
 
 use crate::error::StoreError;
@@ -181,6 +182,17 @@ pub trait MainRecord: Send + Sync {
     fn cursor(&self, consumer: &str) -> Result<u64, StoreError>;
 }
 
+/// What was measured of a source that is no monitor, at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceSamples {
+    /// Whose. It need not be known to the store.
+    pub source: SourceName,
+    /// When.
+    pub time: Timestamp,
+    /// The numbers.
+    pub readings: Vec<Reading>,
+}
+
 /// Results and samples.
 pub trait HistoryStore: Send + Sync {
     /// Stores checks, with one write to the disk. Durable when it returns.
@@ -188,6 +200,19 @@ pub trait HistoryStore: Send + Sync {
     /// # Errors
     /// None of the batch was stored.
     fn append(&self, records: &[CheckRecord]) -> Result<(), StoreError>;
+
+    /// Stores samples of sources that are no monitors, with one write to the disk. A source is made with its first sample.
+    /// Durable when it returns.
+    ///
+    /// # Errors
+    /// What was not stored is stored when the same is given again; what was is not stored twice.
+    fn append_samples(&self, samples: &[SourceSamples]) -> Result<(), StoreError>;
+
+    /// The sources that are no monitors, in order.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn sources(&self) -> Result<Vec<SourceName>, StoreError>;
 
     /// House-keeping between writes: sealing, closing old days, retention. Short, called often.
     ///
@@ -201,14 +226,14 @@ pub trait HistoryStore: Send + Sync {
     /// The store cannot be read.
     fn answer(&self, plan: &QueryPlan) -> Result<Answer, StoreError>;
 
-    /// What there is of the series of one monitor that a plan asks for, before it is merged: for those who want
+    /// What there is of the series of one source that a plan asks for, before it is merged: for those who want
     /// everything, such as an export.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError>;
+    fn read(&self, source: &SourceId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError>;
 
-    /// Readings that were not kept, because their monitor has more series with labels than are allowed.
+    /// Readings that were not kept, because their source has more series with labels than are allowed.
     fn refused_readings(&self) -> u64;
 
     /// Checks, newest first.

@@ -180,7 +180,7 @@ fn write_all(
                 let aggregate =
                     if family.kind == MetricKind::Counter { Aggregate::Last } else { Aggregate::Avg };
                 let plan = QueryPlan::of(entry.definition.id, metric, (from, to), usize::MAX, aggregate);
-                for series in store.read(entry.definition.id, &plan)? {
+                for series in store.read(&entry.definition.id.into(), &plan)? {
                     if !std::mem::replace(&mut has_head, true) {
                         head(&mut text, family);
                     }

@@ -165,7 +165,7 @@ pub(crate) async fn run_query(
     let unit = unit_of(plugin, &params.metric);
     let metric = params.metric.clone();
     let plan = QueryPlan {
-        monitors: entries.iter().map(|entry| entry.definition.id).collect(),
+        sources: entries.iter().map(|entry| entry.definition.id.into()).collect(),
         metric: metric.clone(),
         matchers,
         from,

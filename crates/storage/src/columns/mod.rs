@@ -8,7 +8,7 @@ mod minifloat;
 
 use std::collections::{BTreeMap, HashMap};
 
-use wise_core::MonitorId;
+use wise_core::SourceId;
 
 /// The columns of one series of checks.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -160,10 +160,11 @@ pub(crate) struct Evidence {
     pub body: Option<String>,
 }
 
-/// The checks of one probe, made in one place by one process, with all that their numbers stand for.
+/// The checks of one probe, made in one place by one process, with all that their numbers stand for. What is no monitor has
+/// samples in their place, under the probe [`SAMPLES`].
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ProbeColumns {
-    pub monitor: MonitorId,
+    pub source: SourceId,
     pub probe: String,
     pub location: String,
     pub worker: String,
@@ -180,7 +181,7 @@ impl ProbeColumns {
         let from = self.columns.times.partition_point(|time| *time < range.start);
         let to = self.columns.times.partition_point(|time| *time < range.end).max(from);
         Self {
-            monitor: self.monitor,
+            source: self.source.clone(),
             probe: self.probe.clone(),
             location: self.location.clone(),
             worker: self.worker.clone(),
@@ -196,6 +197,9 @@ impl ProbeColumns {
     }
 }
 
+/// Stands for the probe where samples are not those of a check.
+pub(crate) const SAMPLES: &str = "samples";
+
 /// Bit of a status that says that the monitor was down.
 pub(crate) const DOWN: u8 = 128;
 
@@ -208,7 +212,7 @@ pub(crate) struct Gathering {
 /// What there is of a probe so far.
 #[derive(Debug)]
 struct Gathered {
-    monitor: MonitorId,
+    source: SourceId,
     columns: Columns,
     series: Vec<SeriesName>,
     /// Numbers of series by metric and labels.
@@ -240,7 +244,7 @@ impl Gathering {
     /// checks have the same time.
     pub(crate) fn add<'s>(
         &mut self,
-        monitor: MonitorId,
+        source: &SourceId,
         (probe, location, worker): (&str, &str, &str),
         columns: Columns,
         series: impl Fn(u32) -> Option<&'s SeriesName>,
@@ -252,7 +256,7 @@ impl Gathering {
         let nameless = SeriesName::default();
         let key = (probe.to_owned(), location.to_owned(), worker.to_owned());
         let known = self.probes.entry(key).or_insert_with(|| Gathered {
-            monitor,
+            source: source.clone(),
             columns: Columns::default(),
             series: Vec::new(),
             numbers: HashMap::new(),
@@ -282,7 +286,7 @@ impl Gathering {
                 known.evidence.into_iter().map(|(evidence, number)| (number, evidence)).collect();
             evidence.sort_by_key(|(number, _)| *number);
             ProbeColumns {
-                monitor: known.monitor,
+                source: known.source,
                 probe,
                 location,
                 worker,

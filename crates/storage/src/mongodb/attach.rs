@@ -107,6 +107,7 @@ impl Link {
             prepare(&self.remote, &self.retention)?;
         }
         lease.renew(&self.remote)?;
+        self.agree_on_sources()?;
         // No one else has had the lease since, and what we had begun with it we have ended.
         let was_us = self.recent.meta(FENCE)? == Some(before.fence.to_string());
         if was_us {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mongodb::bson::{Bson, RawDocumentBuf, doc};
-use wise_core::{MonitorId, Timestamp};
+use wise_core::{SourceId, Timestamp};
 
 use super::documents::{self, NamedRollup, Span, date, micros};
 use super::link::Link;
@@ -34,31 +34,34 @@ impl Link {
         let all = found.len();
         for (done, one) in found.iter().enumerate() {
             let Ok(id) = one.get_document("_id") else { continue };
-            let (Ok(monitor), Ok(day)) = (id.get_str("monitor"), id.get_datetime("day")) else { continue };
+            let (Ok(source), Ok(day)) = (id.get_str("monitor"), id.get_datetime("day")) else { continue };
             self.confirm()?;
             self.send_news()?;
             if self.must_stop() {
                 return Ok(());
             }
-            match self.compact_day(monitor, micros(*day).div_euclid(MICROS_A_DAY)) {
+            match self.compact_day(source, micros(*day).div_euclid(MICROS_A_DAY)) {
                 Ok(()) => {}
                 Err(error @ (StoreError::Away { .. } | StoreError::Superseded { .. })) => return Err(error),
                 // One that cannot be rolled up does not keep the others from it.
                 Err(error) => {
-                    tracing::error!("a day of monitor {monitor} could not be rolled up: {error}");
+                    tracing::error!("a day of {source} could not be rolled up: {error}");
                     trouble = Err(error);
                 }
             }
             if (done + 1) % 1000 == 0 {
-                tracing::info!("rolling up in MongoDB: {} of {all} days of monitors", done + 1);
+                tracing::info!(
+                    "rolling up in MongoDB: {} of {all} days of monitors and other sources",
+                    done + 1
+                );
             }
         }
         trouble
     }
 
-    fn compact_day(&self, monitor: &str, day: i64) -> Result<(), StoreError> {
+    fn compact_day(&self, source: &str, day: i64) -> Result<(), StoreError> {
         let start = day * MICROS_A_DAY;
-        let of_the_day = doc! { "monitor": monitor, "day": date(start) };
+        let of_the_day = doc! { "monitor": source, "day": date(start) };
         let mut documents = self.remote.find(CHUNKS, of_the_day, doc! {})?;
         // What was sent last counts where two checks have the same time.
         documents.sort_by_key(|one| one.get_str("span").unwrap_or_default().to_owned());
@@ -83,9 +86,9 @@ impl Link {
                 }
             }
         }
-        let Ok(id) = monitor.parse::<MonitorId>() else { return Ok(()) };
+        let Ok(source) = source.parse::<SourceId>() else { return Ok(()) };
         let by_spool = by_spool.into_iter().map(|(spool, gathering)| (spool, gathering.probes())).collect();
-        let (made, by_tier) = documents_of_day(id, day, by_spool)?;
+        let (made, by_tier) = documents_of_day(&source, day, by_spool)?;
         // Of a day whose samples may be gone by now these are a few that came late: what was made of all of them stays.
         let oldest = Timestamp::from_micros(self.now.load(Ordering::Relaxed)).minus(self.retention.raw);
         let is_whole = damaged.is_empty() && start > oldest.as_micros();
@@ -113,7 +116,7 @@ type OfDay = (Vec<RawDocumentBuf>, BTreeMap<Tier, Vec<RawDocumentBuf>>);
 
 /// The documents of a day that is over.
 pub(super) fn documents_of_day(
-    monitor: MonitorId,
+    source: &SourceId,
     day: i64,
     by_spool: BTreeMap<String, Vec<ProbeColumns>>,
 ) -> Result<OfDay, StoreError> {
@@ -125,8 +128,8 @@ pub(super) fn documents_of_day(
             chunks.extend(documents::chunks(&probe, Span::Day(day * MICROS_A_DAY), &spool)?);
             let series = |number: u32| probe.series.get(number as usize);
             let evidence = |number: u32| probe.evidence_of(number).cloned().unwrap_or_default();
-            let source = (probe.probe.as_str(), probe.location.as_str(), "");
-            all.add(probe.monitor, source, probe.columns.clone(), series, evidence);
+            let made = (probe.probe.as_str(), probe.location.as_str(), "");
+            all.add(&probe.source, made, probe.columns.clone(), series, evidence);
         }
     }
     let mut by_tier: BTreeMap<Tier, Vec<RawDocumentBuf>> = BTreeMap::new();
@@ -141,8 +144,8 @@ pub(super) fn documents_of_day(
             })
             .collect();
         for tier in Tier::ALL {
-            let source = (probe.probe.as_str(), probe.location.as_str());
-            by_tier.entry(tier).or_default().extend(documents::rollups(monitor, source, day, tier, &rolled)?);
+            let made = (probe.probe.as_str(), probe.location.as_str());
+            by_tier.entry(tier).or_default().extend(documents::rollups(source, made, day, tier, &rolled)?);
         }
     }
     Ok((chunks, by_tier))

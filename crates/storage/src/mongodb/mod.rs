@@ -2,7 +2,7 @@
 //!
 //! The spool is an embedded store in a folder. It takes every write first, so that checks, statuses and the live page go
 //! on while MongoDB is away, and keeps a copy of the definitions and of the main record. `link` is the thread that sends
-//! what is new: events at once, checks as documents of an hour (`send`), which it makes documents of a day and
+//! what is new: events at once, checks and samples as documents of an hour (`send`), which it makes documents of a day and
 //! rollups of when the day is over (`compact`); `attach` gets the lease and makes both agree. `lease` lets one process
 //! write at a time, `schema` has the collections, `documents` what is in them, `read` and `results` answer from both, and
 //! `reserve` keeps room for what MongoDB has taken.
@@ -19,6 +19,7 @@ mod reserve;
 mod results;
 mod schema;
 mod send;
+mod sources;
 mod state;
 
 use std::collections::HashMap;
@@ -29,10 +30,13 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use tokio::time::Instant;
-use wise_core::{CheckRecord, Event, ManagedBy, MonitorDefinition, MonitorId, MonitorState, Timestamp};
+use wise_core::{
+    CheckRecord, Event, ManagedBy, MonitorDefinition, MonitorId, MonitorState, SourceId, SourceName,
+    Timestamp,
+};
 
 use crate::error::StoreError;
-use crate::ports::{Commit, DefinitionStore, HistoryStore, MainRecord, Timeline};
+use crate::ports::{Commit, DefinitionStore, HistoryStore, MainRecord, SourceSamples, Timeline};
 use crate::query::{Answer, QueryPlan, ResultQuery, SeriesPieces, StoredResult, answer};
 use crate::retention::Retention;
 use crate::sqlite::{SqliteOptions, SqliteStore};
@@ -354,6 +358,19 @@ impl HistoryStore for MongoStore {
         outcome
     }
 
+    fn append_samples(&self, samples: &[SourceSamples]) -> Result<(), StoreError> {
+        self.link.note_sources(samples)?;
+        // Before and after, as with checks.
+        self.link.note_samples(samples)?;
+        let outcome = self.recent().append_samples(samples);
+        self.link.note_samples(samples)?;
+        outcome
+    }
+
+    fn sources(&self) -> Result<Vec<SourceName>, StoreError> {
+        self.recent().sources()
+    }
+
     fn maintain(&self, now: Timestamp) -> Result<(), StoreError> {
         self.link.now.store(now.as_micros(), Ordering::Relaxed);
         self.recent().maintain(now)
@@ -361,11 +378,11 @@ impl HistoryStore for MongoStore {
 
     fn answer(&self, plan: &QueryPlan) -> Result<Answer, StoreError> {
         let reader = self.link.reader(plan)?;
-        answer(plan, |monitor| reader.read(monitor))
+        answer(plan, |source| reader.read(source))
     }
 
-    fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
-        let series = self.link.reader(plan)?.read(monitor)?;
+    fn read(&self, source: &SourceId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
+        let series = self.link.reader(plan)?.read(source)?;
         Ok(series.into_iter().filter(|one| plan.wants(&one.labels)).collect())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mongodb::bson::{Bson, RawDocumentBuf, doc};
-use wise_core::{Event, MonitorDefinition, MonitorId, Timestamp};
+use wise_core::{Event, MonitorDefinition, SourceId, SourceName, Timestamp};
 
 use super::compact::documents_of_day;
 use super::documents::{self, Span, date, micros};
@@ -13,7 +13,7 @@ use super::schema::{CHUNKS, RESULTS, SPOOLS, rollups};
 use super::{MongoStore, link};
 use crate::columns::{Gathering, ProbeColumns, SeriesName};
 use crate::error::StoreError;
-use crate::migrate::{Monitors, Movable, RolledDays, RolledProbe};
+use crate::migrate::{Movable, RolledDays, RolledProbe, Sources};
 use crate::rollup::{DayRollup, MICROS_A_DAY, MICROS_AN_HOUR, Tier};
 
 /// The spool that checks of another store are said to come from.
@@ -85,8 +85,8 @@ impl Movable for MongoStore {
         Ok(days.into_iter().collect())
     }
 
-    fn day_of(&self, monitor: MonitorId, day: i64) -> Result<Vec<ProbeColumns>, StoreError> {
-        let of_the_day = doc! { "monitor": monitor.to_string(), "day": date(day * MICROS_A_DAY) };
+    fn day_of(&self, source: &SourceId, day: i64) -> Result<Vec<ProbeColumns>, StoreError> {
+        let of_the_day = doc! { "monitor": source.to_string(), "day": date(day * MICROS_A_DAY) };
         let mut gathering = Gathering::default();
         self.link.remote.each(CHUNKS, of_the_day, (doc! { "span": 1, "_id": 1 }, None), |document| {
             let range = day * MICROS_A_DAY..(day + 1) * MICROS_A_DAY;
@@ -99,12 +99,12 @@ impl Movable for MongoStore {
     fn rollups_of(
         &self,
         tier: Tier,
-        monitors: &[MonitorId],
+        sources: &[SourceId],
         without: &BTreeSet<i64>,
     ) -> Result<RolledDays, StoreError> {
         let mut found = RolledDays::new();
-        for monitor in monitors {
-            let of_it = doc! { "monitor": monitor.to_string() };
+        for source in sources {
+            let of_it = doc! { "monitor": source.to_string() };
             let mut by_probe: BTreeMap<(i64, String, String), Vec<(SeriesName, DayRollup)>> = BTreeMap::new();
             self.link.remote.each(rollups(tier), of_it, (doc! { "day": 1 }, None), |document| {
                 let text = |field: &str| document.get_str(field).unwrap_or_default().to_owned();
@@ -124,7 +124,7 @@ impl Movable for MongoStore {
                 Ok(())
             })?;
             for ((day, probe, location), series) in by_probe {
-                let probe = RolledProbe { monitor: *monitor, probe, location, series };
+                let probe = RolledProbe { source: source.clone(), probe, location, series };
                 found.entry(day).or_default().push(probe);
             }
         }
@@ -150,13 +150,17 @@ impl Movable for MongoStore {
         self.link.recent.take_over_monitors(all, removed)
     }
 
+    fn put_sources(&self, all: &[SourceName]) -> Result<(), StoreError> {
+        self.link.add_sources(all)
+    }
+
     fn put_events(&self, all: &[(u64, Event)]) -> Result<(), StoreError> {
         let made =
             all.iter().map(|(number, one)| Ok((*number, Operation::Event(documents::event(*number, one)?))));
         self.commit_all(made.collect::<Result<_, StoreError>>()?, true)
     }
 
-    fn put_day(&self, day: i64, is_over: bool, next: Monitors<'_>) -> Result<(), StoreError> {
+    fn put_day(&self, day: i64, is_over: bool, next: Sources<'_>) -> Result<(), StoreError> {
         let remote = &self.link.remote;
         while let Some(probes) = next()? {
             let mut results = Vec::new();
@@ -167,7 +171,9 @@ impl Movable for MongoStore {
                     if part.columns.times.is_empty() {
                         continue;
                     }
-                    results.push(documents::results(&part, hour, SPOOL));
+                    if part.source.monitor().is_some() {
+                        results.push(documents::results(&part, hour, SPOOL));
+                    }
                     if !is_over {
                         hours.extend(documents::chunks(&part, Span::Hour(hour), SPOOL)?);
                     }
@@ -176,8 +182,8 @@ impl Movable for MongoStore {
             self.put(RESULTS, results)?;
             self.put(CHUNKS, hours)?;
             if is_over && let Some(first) = probes.first() {
-                let (monitor, by_spool) = (first.monitor, BTreeMap::from([(SPOOL.to_owned(), probes)]));
-                let (chunks, by_tier) = documents_of_day(monitor, day, by_spool)?;
+                let (source, by_spool) = (first.source.clone(), BTreeMap::from([(SPOOL.to_owned(), probes)]));
+                let (chunks, by_tier) = documents_of_day(&source, day, by_spool)?;
                 for (tier, documents) in by_tier {
                     self.put(rollups(tier), documents)?;
                 }
@@ -193,8 +199,8 @@ impl Movable for MongoStore {
         let mut made = Vec::new();
         for (day, probes) in all {
             for one in probes {
-                let source = (one.probe.as_str(), one.location.as_str());
-                made.extend(documents::rollups(one.monitor, source, day, tier, &one.series)?);
+                let measured = (one.probe.as_str(), one.location.as_str());
+                made.extend(documents::rollups(&one.source, measured, day, tier, &one.series)?);
             }
         }
         self.put(rollups(tier), made)

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
-use wise_core::{MonitorId, Timestamp};
+use wise_core::{SourceId, Timestamp};
 
 use super::documents::{self, date, micros};
 use super::link::Link;
@@ -17,11 +17,11 @@ use crate::query::{Found, Piece, QueryPlan, Resolution, SeriesPieces, series_of}
 use crate::rollup::{MICROS_A_DAY, Tier};
 use crate::sqlite::Reader as RecentReader;
 
-/// Monitors that are read from MongoDB together, at most.
+/// Sources that are read from MongoDB together, at most.
 const TOGETHER: usize = 32;
 /// Samples and buckets that are read together, about: some tens of megabytes.
 const READ_TOGETHER: usize = 1_000_000;
-/// Days of monitors that are read together at most, whatever those before had: of samples, and of rollups.
+/// Days of sources that are read together at most, whatever those before had: of samples, and of rollups.
 const SAMPLED_DAYS: i64 = 64;
 const ROLLED_DAYS: i64 = 512;
 
@@ -87,47 +87,47 @@ pub(super) struct Reader<'l> {
     own_from: i64,
     /// The days to ask MongoDB for.
     remote: Range<i64>,
-    /// What was read for monitors that come next.
-    ahead: RefCell<HashMap<MonitorId, Found>>,
-    /// How many monitors to read together: what there was of those before tells.
+    /// What was read for sources that come next.
+    ahead: RefCell<HashMap<SourceId, Found>>,
+    /// How many sources to read together: what there was of those before tells.
     together: Cell<usize>,
     /// The most that there was of one.
     largest: Cell<usize>,
 }
 
-/// What was read from MongoDB, by monitor.
+/// What was read from MongoDB, by source.
 #[derive(Default)]
 struct Together {
-    found: HashMap<MonitorId, Found>,
+    found: HashMap<SourceId, Found>,
     /// Days that are read, and not to be looked for in coarser or finer form.
-    done: HashMap<MonitorId, BTreeSet<i64>>,
+    done: HashMap<SourceId, BTreeSet<i64>>,
 }
 
 impl Together {
-    fn is_done(&self, monitor: MonitorId, day: i64) -> bool {
-        self.done.get(&monitor).is_some_and(|done| done.contains(&day))
+    fn is_done(&self, source: &SourceId, day: i64) -> bool {
+        self.done.get(source).is_some_and(|done| done.contains(&day))
     }
 
-    fn add_done(&mut self, all: BTreeSet<(MonitorId, i64)>) {
-        for (monitor, day) in all {
-            self.done.entry(monitor).or_default().insert(day);
+    fn add_done(&mut self, all: BTreeSet<(SourceId, i64)>) {
+        for (source, day) in all {
+            self.done.entry(source).or_default().insert(day);
         }
     }
 
-    fn add(&mut self, monitor: MonitorId, labels: String, day: i64, piece: Piece) {
-        let series = self.found.entry(monitor).or_default().entry(labels).or_default();
+    fn add(&mut self, source: SourceId, labels: String, day: i64, piece: Piece) {
+        let series = self.found.entry(source).or_default().entry(labels).or_default();
         series.entry(day).or_default().push(piece);
     }
 }
 
 impl Reader<'_> {
-    /// The series of a monitor that the plan asks for.
-    pub(super) fn read(&self, monitor: MonitorId) -> Result<Vec<SeriesPieces>, StoreError> {
+    /// The series of a source that the plan asks for.
+    pub(super) fn read(&self, source: &SourceId) -> Result<Vec<SeriesPieces>, StoreError> {
         let mut series = Vec::new();
-        if !self.remote.is_empty() && self.recent.has_monitor(monitor) {
-            series = series_of(self.far(monitor)?);
+        if !self.remote.is_empty() && self.recent.has(source) {
+            series = series_of(self.far(source)?);
         }
-        for recent in self.recent.read(self.own_from, monitor, self.plan)? {
+        for recent in self.recent.read(self.own_from, source, self.plan)? {
             match series.iter_mut().find(|one| one.labels == recent.labels) {
                 Some(known) => known.pieces.extend(recent.pieces),
                 None => series.push(recent),
@@ -136,24 +136,24 @@ impl Reader<'_> {
         Ok(series)
     }
 
-    /// What MongoDB has of a monitor, read together with the next ones of the plan: a round trip each would take longer
+    /// What MongoDB has of a source, read together with the next ones of the plan: a round trip each would take longer
     /// than all the rest.
-    fn far(&self, monitor: MonitorId) -> Result<Found, StoreError> {
-        if let Some(known) = self.ahead.borrow_mut().remove(&monitor) {
+    fn far(&self, source: &SourceId) -> Result<Found, StoreError> {
+        if let Some(known) = self.ahead.borrow_mut().remove(source) {
             return Ok(known);
         }
         let count = self.together.get();
-        let next = self.plan.monitors.iter().copied().skip_while(|one| *one != monitor);
-        let mut monitors = vec![monitor];
-        for one in next.filter(|one| self.recent.has_monitor(*one)) {
-            if monitors.len() >= count {
+        let next = self.plan.sources.iter().skip_while(|one| *one != source);
+        let mut sources = vec![source.clone()];
+        for one in next.filter(|one| self.recent.has(one)) {
+            if sources.len() >= count {
                 break;
             }
-            if !monitors.contains(&one) {
-                monitors.push(one);
+            if !sources.contains(one) {
+                sources.push(one.clone());
             }
         }
-        let mut found = self.read_together(&monitors)?.found;
+        let mut found = self.read_together(&sources)?.found;
         let size = |one: &Found| one.values().flat_map(BTreeMap::values).flatten().map(size_of).sum();
         let largest = found.values().map(size).max().unwrap_or(0).max(self.largest.get());
         self.largest.set(largest);
@@ -162,38 +162,41 @@ impl Reader<'_> {
         let by_days = usize::try_from(days / length).unwrap_or(TOGETHER);
         let most = TOGETHER.min(READ_TOGETHER / largest).min(by_days).min(2 * count);
         self.together.set(most.max(1));
-        let wanted = found.remove(&monitor).unwrap_or_default();
+        let wanted = found.remove(source).unwrap_or_default();
         let mut ahead = self.ahead.borrow_mut();
-        ahead.extend(monitors.iter().skip(1).map(|one| (*one, found.remove(one).unwrap_or_default())));
+        ahead.extend(sources.into_iter().skip(1).map(|one| {
+            let found = found.remove(&one).unwrap_or_default();
+            (one, found)
+        }));
         Ok(wanted)
     }
 
-    fn read_together(&self, monitors: &[MonitorId]) -> Result<Together, StoreError> {
+    fn read_together(&self, sources: &[SourceId]) -> Result<Together, StoreError> {
         let mut together = Together::default();
         let whole = self.remote.clone();
         if self.plan.resolution() == Resolution::Raw {
-            self.read_samples(monitors, whole.clone(), &mut together)?;
+            self.read_samples(sources, whole.clone(), &mut together)?;
         } else {
             // Days that are not over, or not rolled up yet, have hours.
-            let of_hours = doc! { "monitor": among(monitors), "span": "hour", "day": days(whole.clone()) };
-            let mut open: BTreeMap<i64, BTreeSet<MonitorId>> = BTreeMap::new();
+            let of_hours = doc! { "monitor": among(sources), "span": "hour", "day": days(whole.clone()) };
+            let mut open: BTreeMap<i64, BTreeSet<SourceId>> = BTreeMap::new();
             let wanted = Some(doc! { "monitor": 1, "day": 1 });
             self.link.remote.each(CHUNKS, of_hours, (doc! {}, wanted), |document| {
-                if let (Some(monitor), Ok(day)) = (monitor_of(&document), document.get_datetime("day")) {
-                    open.entry(micros(*day).div_euclid(MICROS_A_DAY)).or_default().insert(monitor);
+                if let (Some(source), Ok(day)) = (source_of(&document), document.get_datetime("day")) {
+                    open.entry(micros(*day).div_euclid(MICROS_A_DAY)).or_default().insert(source);
                 }
                 Ok(())
             })?;
             for (day, of_the_day) in open {
-                let of_the_day: Vec<MonitorId> = of_the_day.into_iter().collect();
+                let of_the_day: Vec<SourceId> = of_the_day.into_iter().collect();
                 self.read_samples(&of_the_day, day..day + 1, &mut together)?;
             }
         }
         for tier in self.plan.tiers() {
-            self.read_tier(tier, monitors, &mut together)?;
+            self.read_tier(tier, sources, &mut together)?;
         }
         if self.plan.resolution() != Resolution::Raw {
-            self.read_samples(monitors, whole, &mut together)?;
+            self.read_samples(sources, whole, &mut together)?;
         }
         Ok(together)
     }
@@ -204,39 +207,39 @@ impl Reader<'_> {
     }
 
     /// Those of which a day is missing.
-    fn unfinished(&self, monitors: &[MonitorId], range: &Range<i64>, together: &Together) -> Vec<MonitorId> {
-        let is_unfinished = |one: &MonitorId| range.clone().any(|day| !together.is_done(*one, day));
-        monitors.iter().copied().filter(is_unfinished).collect()
+    fn unfinished(&self, sources: &[SourceId], range: &Range<i64>, together: &Together) -> Vec<SourceId> {
+        let is_unfinished = |one: &&SourceId| range.clone().any(|day| !together.is_done(one, day));
+        sources.iter().filter(is_unfinished).cloned().collect()
     }
 
     /// Reads the samples of days that were not read yet, those that only the spool has among them.
     fn read_samples(
         &self,
-        monitors: &[MonitorId],
+        sources: &[SourceId],
         range: Range<i64>,
         together: &mut Together,
     ) -> Result<(), StoreError> {
-        let monitors = self.unfinished(monitors, &range, together);
-        if monitors.is_empty() {
+        let sources = self.unfinished(sources, &range, together);
+        if sources.is_empty() {
             return Ok(());
         }
         let (start, end) = (self.plan.from.as_micros(), self.plan.to.as_micros());
         let filter = doc! {
-            "monitor": among(&monitors),
+            "monitor": among(&sources),
             "series.metric": &self.plan.metric,
             "day": days(range.clone()),
             "first": { "$lt": date(end.saturating_add(999)) },
             "last": { "$gte": date(start) },
         };
-        let mut here: BTreeMap<(MonitorId, String, i64), Vec<(i64, f64)>> = BTreeMap::new();
+        let mut here: BTreeMap<(SourceId, String, i64), Vec<(i64, f64)>> = BTreeMap::new();
         let mut done = BTreeSet::new();
         self.link.remote.each(CHUNKS, filter, (doc! {}, None), |document| {
             let chunk = documents::read_chunk(document)?;
-            let (monitor, day) = (chunk.monitor(), chunk.day);
-            if together.is_done(monitor, day) {
+            let (source, day) = (chunk.source(), chunk.day);
+            if together.is_done(source, day) {
                 return Ok(());
             }
-            done.insert((monitor, day));
+            done.insert((source.clone(), day));
             let take = |labels: &str, times: &[i64], values: &[f64]| {
                 if !self.wants(labels) {
                     return;
@@ -245,7 +248,7 @@ impl Reader<'_> {
                     .iter()
                     .zip(values)
                     .filter(|(time, value)| (start..end).contains(*time) && !value.is_nan());
-                here.entry((monitor, labels.to_owned(), day))
+                here.entry((source.clone(), labels.to_owned(), day))
                     .or_default()
                     .extend(fitting.map(|(time, value)| (*time, *value)));
             };
@@ -255,16 +258,16 @@ impl Reader<'_> {
             }
             Ok(())
         })?;
-        for ((monitor, labels, day), samples) in here {
-            together.add(monitor, labels, day, Piece::Raw(samples));
+        for ((source, labels, day), samples) in here {
+            together.add(source, labels, day, Piece::Raw(samples));
         }
         // What we have not sent yet.
         for day in self.own.iter().copied().filter(|day| range.contains(day)) {
-            for monitor in &monitors {
-                if !together.is_done(*monitor, day) {
-                    let found = together.found.entry(*monitor).or_default();
-                    self.recent.samples(day, *monitor, self.plan, found)?;
-                    done.insert((*monitor, day));
+            for source in &sources {
+                if !together.is_done(source, day) {
+                    let found = together.found.entry(source.clone()).or_default();
+                    self.recent.samples(day, source, self.plan, found)?;
+                    done.insert((source.clone(), day));
                 }
             }
         }
@@ -272,31 +275,26 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn read_tier(
-        &self,
-        tier: Tier,
-        monitors: &[MonitorId],
-        together: &mut Together,
-    ) -> Result<(), StoreError> {
-        let monitors = self.unfinished(monitors, &self.remote, together);
-        if monitors.is_empty() {
+    fn read_tier(&self, tier: Tier, sources: &[SourceId], together: &mut Together) -> Result<(), StoreError> {
+        let sources = self.unfinished(sources, &self.remote, together);
+        if sources.is_empty() {
             return Ok(());
         }
         let filter = doc! {
-            "monitor": among(&monitors),
+            "monitor": among(&sources),
             "metric": &self.plan.metric,
             "day": days(self.remote.clone()),
         };
         let mut done = BTreeSet::new();
         self.link.remote.each(rollups(tier), filter, (doc! {}, None), |document| {
-            let Some(monitor) = monitor_of(&document) else { return Ok(()) };
+            let Some(source) = source_of(&document) else { return Ok(()) };
             let (day, series) = documents::read_rollups(document)?;
-            if together.is_done(monitor, day) {
+            if together.is_done(&source, day) {
                 return Ok(());
             }
-            done.insert((monitor, day));
+            done.insert((source.clone(), day));
             for (labels, (buckets, sketches)) in series.into_iter().filter(|(labels, _)| self.wants(labels)) {
-                together.add(monitor, labels, day, Piece::Rolled(tier, buckets, sketches));
+                together.add(source.clone(), labels, day, Piece::Rolled(tier, buckets, sketches));
             }
             Ok(())
         })?;
@@ -313,10 +311,10 @@ fn size_of(piece: &Piece) -> usize {
     }
 }
 
-fn among(monitors: &[MonitorId]) -> Document {
-    doc! { "$in": monitors.iter().map(MonitorId::to_string).collect::<Vec<_>>() }
+fn among(sources: &[SourceId]) -> Document {
+    doc! { "$in": sources.iter().map(SourceId::to_string).collect::<Vec<_>>() }
 }
 
-fn monitor_of(document: &Document) -> Option<MonitorId> {
+fn source_of(document: &Document) -> Option<SourceId> {
     document.get_str("monitor").ok()?.parse().ok()
 }

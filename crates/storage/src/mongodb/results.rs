@@ -23,7 +23,7 @@ impl Link {
         let is_enough = |found: &Vec<StoredResult>| {
             found.len() >= query.limit && found.last().is_some_and(|last| day_of(last.time) >= own_from)
         };
-        if is_enough(&found) || day_of(query.from) >= own_from || !self.recent.has_monitor(query.monitor) {
+        if is_enough(&found) || day_of(query.from) >= own_from || !self.recent.has(&query.monitor.into()) {
             return Ok(found);
         }
         let last = day_of(query.to).saturating_add(1);

@@ -23,6 +23,8 @@ pub(super) const CURSORS: &str = "cursors";
 pub(super) const META: &str = "meta";
 /// Who has sent checks.
 pub(super) const SPOOLS: &str = "spools";
+/// What is measured and no monitor.
+pub(super) const SOURCES: &str = "sources";
 /// Who may write.
 pub(super) const WRITER: &str = "writer";
 /// Sealed checks.
@@ -69,8 +71,8 @@ const fn index(keys: &'static [&'static str]) -> Index {
 }
 
 const ROLLUP: &[Field] = &[
-    ("_id", "string", true, "monitor, metric, day, probe, location and part"),
-    ("monitor", "string", true, "id of the monitor"),
+    ("_id", "string", true, "source, metric, day, probe, location and part"),
+    ("monitor", "string", true, "its source: the id of a monitor, or an id of `sources`"),
     ("metric", "string", true, "dotted name of the metric"),
     ("probe", "string", true, "probe that measured it"),
     ("location", "string", true, "place it was measured from"),
@@ -166,6 +168,16 @@ pub(super) fn shapes(retention: &Retention) -> Vec<Shape> {
             indexes: vec![],
         },
         Shape {
+            name: SOURCES,
+            about: "what is measured over time and is no monitor",
+            fields: &[
+                ("_id", "string", true, "`kind:name`, as in the field `monitor` of its documents"),
+                ("kind", "string", true, "what it is, such as `server` for this program's own server"),
+                ("name", "string", true, "which one of its kind"),
+            ],
+            indexes: vec![],
+        },
+        Shape {
             name: SPOOLS,
             about: "spools that have sent checks",
             fields: &[
@@ -201,11 +213,11 @@ pub(super) fn shapes(retention: &Retention) -> Vec<Shape> {
         },
         Shape {
             name: CHUNKS,
-            about: "every check of one probe over an hour or, once it is over, a day",
+            about: "every check of one probe, or every sample of a source that is no monitor, over an hour or, once it is over, a day",
             fields: &[
-                ("_id", "string", true, "monitor, probe, location, worker, spool and hour or day"),
-                ("monitor", "string", true, "id of the monitor"),
-                ("probe", "string", true, "its probe"),
+                ("_id", "string", true, "source, probe, location, worker, spool and hour or day"),
+                ("monitor", "string", true, "its source: the id of a monitor, or an id of `sources`"),
+                ("probe", "string", true, "its probe; `samples` for what is no monitor"),
                 ("location", "string", true, "place it was checked from"),
                 ("worker", "string", true, "process that checked it"),
                 ("spool", "string", true, "spool that it came from"),

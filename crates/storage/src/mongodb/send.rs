@@ -1,37 +1,39 @@
 //! Sending checks: a document for each probe and hour, made again from the spool whenever it has more of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use mongodb::bson::{RawDocumentBuf, doc};
 use rustc_hash::FxHashSet;
-use wise_core::{CheckRecord, MonitorId, Timestamp};
+use wise_core::{CheckRecord, SourceId, SourceName, Timestamp};
 
 use super::documents::{self, Span};
 use super::link::{Link, Names};
 use super::remote::Put;
 use super::schema::{CHUNKS, RESULTS, SPOOLS};
 use crate::error::StoreError;
-use crate::ports::{DefinitionStore, HistoryStore};
+use crate::ports::{DefinitionStore, HistoryStore, SourceSamples};
 use crate::rollup::{MICROS_A_DAY, MICROS_AN_HOUR, Tier};
 
 /// Up to which hour everything was sent.
 const MARK: &str = "mongodb_mark";
-/// Hours of a monitor that are read and sent together.
+/// Hours of a source that are read and sent together.
 const SLICE: usize = 100;
 
 /// What is not sent yet.
 #[derive(Debug, Default)]
 pub(super) struct Unsent {
-    /// Hours of monitors, by their beginning in microseconds.
-    hours: FxHashSet<(MonitorId, i64)>,
+    /// Hours of sources, by their beginning in microseconds.
+    hours: FxHashSet<(SourceId, i64)>,
     /// How many are being sent.
     under_way: usize,
     /// Everything before this hour was sent, as far as the spool's own notes say.
     mark: i64,
     pub metas: BTreeMap<String, String>,
     pub cursors: Names,
+    /// Sources that are no monitors, and that MongoDB does not know.
+    pub sources: BTreeSet<SourceName>,
 }
 
 impl Link {
@@ -40,7 +42,9 @@ impl Link {
         let days = self.recent.days()?;
         let oldest = days.first().map_or(Tier::Hour.start_of(now.as_micros()), |day| day * MICROS_A_DAY);
         let mark = self.recent.meta(MARK)?.and_then(|text| text.parse().ok()).unwrap_or(oldest).max(oldest);
-        let monitors = self.recent.monitors()?;
+        let monitors = self.recent.monitors()?.into_iter().map(|monitor| SourceId::Monitor(monitor.id));
+        let named = self.recent.sources()?.into_iter().map(SourceId::Named);
+        let sources: Vec<SourceId> = monitors.chain(named).collect();
         // The clock may have been set back since.
         let newest =
             self.recent.last_checks()?.values().flat_map(|probes| probes.values().max()).max().copied();
@@ -50,7 +54,7 @@ impl Link {
             let hours = (0..24).map(|hour| day * MICROS_A_DAY + hour * MICROS_AN_HOUR);
             for hour in hours.filter(|hour| (mark..=last).contains(hour)) {
                 // One without checks costs a look into the spool and nothing else.
-                unsent.hours.extend(monitors.iter().map(|monitor| (monitor.id, hour)));
+                unsent.hours.extend(sources.iter().map(|source| (source.clone(), hour)));
             }
         }
         unsent.mark = mark;
@@ -61,12 +65,21 @@ impl Link {
 
     /// Notes what is about to be stored.
     pub(super) fn note_checks(&self, records: &[CheckRecord]) -> Result<(), StoreError> {
+        self.note_hours(records.iter().map(|record| (SourceId::Monitor(record.monitor), record.time)))
+    }
+
+    /// The same of samples.
+    pub(super) fn note_samples(&self, samples: &[SourceSamples]) -> Result<(), StoreError> {
+        self.note_hours(samples.iter().map(|one| (SourceId::Named(one.source.clone()), one.time)))
+    }
+
+    fn note_hours(&self, all: impl Iterator<Item = (SourceId, Timestamp)>) -> Result<(), StoreError> {
         let mut unsent = self.unsent();
         let mut earliest = i64::MAX;
-        for record in records {
-            let hour = Tier::Hour.start_of(record.time.as_micros());
+        for (source, time) in all {
+            let hour = Tier::Hour.start_of(time.as_micros());
             earliest = earliest.min(hour);
-            unsent.hours.insert((record.monitor, hour));
+            unsent.hours.insert((source, hour));
         }
         // A straggler must not be forgotten by a restart.
         if earliest < unsent.mark {
@@ -93,7 +106,7 @@ impl Link {
     pub(super) fn send_checks(&self) -> Result<(), StoreError> {
         // One after the other: anyone who comes second must not find that all is done while it is being done.
         let _one = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut waiting: Vec<(MonitorId, i64)> = {
+        let mut waiting: Vec<(SourceId, i64)> = {
             let mut unsent = self.unsent();
             unsent.under_way = unsent.hours.len();
             std::mem::take(&mut unsent.hours).into_iter().collect()
@@ -102,11 +115,11 @@ impl Link {
             return Ok(());
         }
         // The oldest first: should the spool have to give something up, it is what is left.
-        waiting.sort_unstable_by_key(|(monitor, hour)| (*hour, *monitor));
+        waiting.sort_unstable_by(|(one, hour), (other, later)| (hour, one).cmp(&(later, other)));
         let newest = waiting.last().map_or(0, |(_, hour)| *hour);
         let all = waiting.len();
         // Anyone who takes over has to know that there is something of ours on this day.
-        let mut outcome = self.announce(newest);
+        let mut outcome = self.announce(newest).and_then(|()| self.send_sources());
         let mut done = 0;
         let (mut kept_aside, mut trouble) = (Vec::new(), Ok(()));
         for slice in waiting.chunks(SLICE) {
@@ -131,7 +144,7 @@ impl Link {
             }
             self.unsent().under_way = all - done;
             if all > 50 * SLICE && done % (50 * SLICE) == 0 {
-                tracing::info!("sending to MongoDB: {done} of {all} hours of monitors");
+                tracing::info!("sending to MongoDB: {done} of {all} hours of monitors and other sources");
             }
         }
         {
@@ -174,13 +187,16 @@ impl Link {
         Ok(refused)
     }
 
-    fn send_slice(&self, slice: &[(MonitorId, i64)]) -> Result<(), StoreError> {
+    fn send_slice(&self, slice: &[(SourceId, i64)]) -> Result<(), StoreError> {
         let (mut chunks, mut results) = (Vec::new(), Vec::new());
         let mut exporter = self.recent.exporter()?;
-        for (monitor, hour) in slice {
-            for probe in exporter.probes(*monitor, *hour..*hour + MICROS_AN_HOUR)? {
+        for (source, hour) in slice {
+            for probe in exporter.probes(source, *hour..*hour + MICROS_AN_HOUR)? {
                 chunks.extend(documents::chunks(&probe, Span::Hour(*hour), &self.spool)?);
-                results.push(documents::results(&probe, *hour, &self.spool));
+                // What is no monitor has samples, and no checks that could have failed.
+                if source.monitor().is_some() {
+                    results.push(documents::results(&probe, *hour, &self.spool));
+                }
             }
         }
         // Its files could not be put in order while the server works.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wise_core::MonitorId;
+use wise_core::SourceId;
 
 use super::plan::{Aggregate, Answer, AnswerSeries, Grouping, QueryPlan};
 use super::{LabelPairs, Piece, SeriesPieces};
@@ -12,31 +12,25 @@ use crate::rollup::{Bucket, Sketch, counter_step};
 /// Values of a point that are kept as they are for a quantile; with more of them a sketch says the same.
 const MANY: usize = 4096;
 
-/// Answers a plan. `read` gives the series of a monitor that fit, and what there is of them.
+/// Answers a plan. `read` gives the series of a source that fit, and what there is of them.
 ///
 /// # Errors
 /// Those of `read`.
 pub fn answer<E>(
     plan: &QueryPlan,
-    mut read: impl FnMut(MonitorId) -> Result<Vec<SeriesPieces>, E>,
+    mut read: impl FnMut(&SourceId) -> Result<Vec<SeriesPieces>, E>,
 ) -> Result<Answer, E> {
     let step = plan.step_micros();
     let mut groups: BTreeMap<LabelPairs, Group> = BTreeMap::new();
     let mut size = 0;
-    for monitor in &plan.monitors {
-        for series in read(*monitor)? {
+    for source in &plan.sources {
+        for series in read(source)? {
             if !plan.wants(&series.labels) {
                 continue;
             }
             let labels = match &plan.grouping {
-                // Series of two monitors may have the same labels.
-                Grouping::Each if plan.monitors.len() > 1 => {
-                    let mut labels = series.labels;
-                    labels.insert(0, ("monitor".to_owned(), monitor.to_string()));
-                    labels
-                }
-                Grouping::Each => series.labels,
-                Grouping::By(names) => grouped(names, *monitor, &series.labels),
+                Grouping::Each => told_apart(series.labels, source, plan.sources.len() > 1),
+                Grouping::By(names) => grouped(names, source, &series.labels),
             };
             let points = points_of(plan, step, series.pieces);
             let group = groups.entry(labels).or_default();
@@ -59,10 +53,24 @@ pub fn answer<E>(
     Ok(Answer { step, series, is_cut: false })
 }
 
-fn grouped(names: &[String], monitor: MonitorId, labels: &LabelPairs) -> LabelPairs {
+/// Series of two sources may have the same labels, so one label says whose a series is. Anyone who asks for one monitor
+/// knows which.
+fn told_apart(mut labels: LabelPairs, source: &SourceId, is_one_of_many: bool) -> LabelPairs {
+    let own = match source {
+        SourceId::Monitor(id) if is_one_of_many => ("monitor".to_owned(), id.to_string()),
+        SourceId::Monitor(_) => return labels,
+        SourceId::Named(name) => ("source".to_owned(), name.to_string()),
+    };
+    labels.insert(0, own);
+    labels
+}
+
+fn grouped(names: &[String], source: &SourceId, labels: &LabelPairs) -> LabelPairs {
     let value = |name: &str| {
-        if name == "monitor" {
-            return monitor.to_string();
+        match (name, source) {
+            ("source", _) | ("monitor", SourceId::Monitor(_)) => return source.to_string(),
+            ("monitor", SourceId::Named(_)) => return String::new(),
+            _ => {}
         }
         labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.clone()).unwrap_or_default()
     };
@@ -312,7 +320,7 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
-    use wise_core::Timestamp;
+    use wise_core::{MonitorId, SourceName, Timestamp};
 
     use super::*;
     use crate::rollup::{Tier, roll};
@@ -345,6 +353,32 @@ mod tests {
             grouping,
             ..QueryPlan::of(MonitorId::from_file_name("m"), "m.x_seconds", range, points, aggregate)
         }
+    }
+
+    #[test]
+    fn a_series_says_whose_it_is() {
+        let all = [raw(&series("a", |_| 1.0))];
+        let (monitor, server) = (MonitorId::from_file_name("m"), SourceName::new("server", "x").unwrap());
+        let mut plan = plan(1, "count", None);
+        let labels = |plan: &QueryPlan| -> Vec<Vec<String>> {
+            let told = |one: AnswerSeries| {
+                one.labels.iter().map(|(name, value)| format!("{name}={value}")).collect()
+            };
+            ask(plan, &all).into_iter().map(told).collect()
+        };
+        assert_eq!(labels(&plan), [["name=a", "zone=z"]], "who asks for one monitor knows which");
+        plan.sources = vec![server.into()];
+        assert_eq!(labels(&plan), [["source=server:x", "name=a", "zone=z"]]);
+        plan.sources.push(monitor.into());
+        let id = format!("monitor={monitor}");
+        assert_eq!(
+            labels(&plan),
+            [vec![&id[..], "name=a", "zone=z"], vec!["source=server:x", "name=a", "zone=z"]]
+        );
+        plan.grouping = Grouping::By(vec!["monitor".to_owned()]);
+        assert_eq!(labels(&plan), [["monitor="], [&id[..]]]);
+        plan.grouping = Grouping::By(vec!["source".to_owned()]);
+        assert_eq!(labels(&plan), [[format!("source={monitor}")], ["source=server:x".to_owned()]]);
     }
 
     fn ask(plan: &QueryPlan, series: &[SeriesPieces]) -> Vec<AnswerSeries> {

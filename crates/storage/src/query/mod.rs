@@ -30,7 +30,7 @@ pub enum Piece {
 /// A series as the store reads it: pieces in order of time, that do not overlap.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SeriesPieces {
-    /// Labels beside the monitor.
+    /// Labels beside the source.
     pub labels: LabelPairs,
     /// The pieces.
     pub pieces: Vec<Piece>,

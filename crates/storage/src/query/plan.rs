@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use regex::Regex;
-use wise_core::{MonitorId, Timestamp};
+use wise_core::{SourceId, Timestamp};
 
 use super::{LabelPairs, Resolution};
 use crate::rollup::Tier;
@@ -132,15 +132,16 @@ pub enum Grouping {
     /// Every series by itself.
     #[default]
     Each,
-    /// One for each set of values of these labels. The label `monitor` is the monitor's id.
+    /// One for each set of values of these labels. The label `monitor` is the id of the monitor, empty for series of other
+    /// sources; `source` is the source, whatever it is.
     By(Vec<String>),
 }
 
 /// A query.
 #[derive(Clone, Debug)]
 pub struct QueryPlan {
-    /// The monitors.
-    pub monitors: Vec<MonitorId>,
+    /// Whose series.
+    pub sources: Vec<SourceId>,
     /// The metric's dotted name.
     pub metric: String,
     /// Conditions on labels; all have to hold.
@@ -163,16 +164,16 @@ pub struct QueryPlan {
 const MOST_POINTS: usize = 4_000_000;
 
 impl QueryPlan {
-    /// The series of one monitor, each by itself.
+    /// The series of one source, each by itself.
     pub fn of(
-        monitor: MonitorId,
+        source: impl Into<SourceId>,
         metric: impl Into<String>,
         range: (Timestamp, Timestamp),
         points: usize,
         aggregate: Aggregate,
     ) -> Self {
         Self {
-            monitors: vec![monitor],
+            sources: vec![source.into()],
             metric: metric.into(),
             matchers: Vec::new(),
             from: range.0,
@@ -251,6 +252,8 @@ pub struct Answer {
 
 #[cfg(test)]
 mod tests {
+    use wise_core::MonitorId;
+
     use super::*;
 
     fn plan(seconds: i64, points: usize, aggregate: Aggregate) -> QueryPlan {

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::{Connection, params};
 
-use super::day::{self, PROBE};
+use super::day;
 use super::day_writer::DayWriter;
 use super::head::SeriesKey;
+use super::names::PROBE;
 use super::open::{Access, migrate, open};
 use super::rollup_file::{NamedRollup, RollupFile, Source, file_of};
 use crate::columns::chunk::{self, Effort};

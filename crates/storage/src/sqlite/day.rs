@@ -1,18 +1,19 @@
 //! One day of raw history: a journal that takes the writes, and the chunks it is sealed into.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use rustc_hash::{FxHashMap, FxHashSet};
-use wise_core::{CheckRecord, Labels, MetricRef, MonitorId};
+use rustc_hash::FxHashMap;
+use wise_core::{CheckRecord, MonitorId, SourceName};
 
 use super::head::{Head, Row, SeriesKey};
+use super::names::{Names, SeriesLimit};
 use super::open::{Access, migrate, open};
+use super::sources::SourceKey;
 use crate::columns::chunk::{self, Effort};
-use crate::columns::{Columns, DOWN};
+use crate::columns::{Columns, DOWN, SAMPLES};
 use crate::error::StoreError;
+use crate::ports::SourceSamples;
 
 /// Format 1, and what leads from each to the next.
 pub(super) const STEPS: &[&str] = &["
@@ -44,8 +45,6 @@ pub(super) const STEPS: &[&str] = &["
 
 /// First byte of a journal entry.
 const JOURNAL_FORMAT: u8 = 1;
-/// Stands before a probe's name in the table of names, where no metric's name can begin with it.
-pub(super) const PROBE: &str = "probe:";
 /// Evidence kept of a probe's failures of one class and code in an hour: a failure that comes and goes every minute would
 /// otherwise take thirty times the room of everything else. Changes of status keep theirs in the main record.
 const EVIDENCE_AN_HOUR: u32 = 3;
@@ -67,16 +66,6 @@ pub(super) struct Day {
     /// What was told lately of the failures of a series, by class and code: they may take turns.
     told: FxHashMap<(u32, u32, &'static str, Option<String>), Told>,
     sealing: Option<Sealing>,
-    limit: SeriesLimit,
-    /// The series with labels of each monitor since the file was opened.
-    labelled: FxHashMap<u32, FxHashSet<u32>>,
-}
-
-/// How many series with labels a monitor may have in a day, and what was refused for it.
-#[derive(Clone, Debug)]
-pub(super) struct SeriesLimit {
-    pub most: usize,
-    pub refused: Arc<AtomicU64>,
 }
 
 /// Evidence that was kept of failures that come and go.
@@ -98,14 +87,6 @@ struct Sealing {
     left: Vec<SeriesKey>,
 }
 
-#[derive(Debug, Default)]
-struct Names {
-    /// Declared metrics without labels, by the address of their descriptor: most readings are found here.
-    declared: FxHashMap<usize, u32>,
-    all: FxHashMap<(String, String), u32>,
-    resolutions: FxHashMap<u32, f64>,
-}
-
 impl Day {
     /// Opens, or makes, the file, and reads what is not sealed back into the head.
     pub(super) fn open(
@@ -116,21 +97,19 @@ impl Day {
     ) -> Result<Self, StoreError> {
         let mut connection = open(path, Access::ReadWrite)?;
         migrate(&mut connection, path, STEPS)?;
+        let names = Names::load(&connection, limit).map_err(|error| StoreError::sqlite(path, &error))?;
         let mut day = Self {
             path: path.to_owned(),
             connection,
             head: Head::default(),
-            names: Names::default(),
+            names,
             origin: 0,
             sequence: 0,
             failures: FxHashMap::default(),
             told: FxHashMap::default(),
             sealing: None,
-            limit,
-            labelled: FxHashMap::default(),
         };
         day.origin = day.find_origin(location, worker)?;
-        day.load_names()?;
         day.replay()?;
         Ok(day)
     }
@@ -154,27 +133,6 @@ impl Day {
                 )
             })
             .map_err(|e| self.wrap(e))
-    }
-
-    fn load_names(&mut self) -> Result<(), StoreError> {
-        self.names = Names::default();
-        let mut statement = self
-            .connection
-            .prepare("SELECT id, name, labels, resolution FROM name")
-            .map_err(|e| self.wrap(e))?;
-        let rows = statement
-            .query_map([], |row| {
-                Ok((row.get::<_, u32>(0)?, row.get(1)?, row.get(2)?, row.get::<_, Option<f64>>(3)?))
-            })
-            .map_err(|e| self.wrap(e))?;
-        for row in rows {
-            let (id, name, labels, resolution) = row.map_err(|e| self.wrap(e))?;
-            self.names.all.insert((name, labels), id);
-            if let Some(resolution) = resolution {
-                self.names.resolutions.insert(id, resolution);
-            }
-        }
-        Ok(())
     }
 
     fn replay(&mut self) -> Result<(), StoreError> {
@@ -221,15 +179,28 @@ impl Day {
     pub(super) fn append<'r>(
         &mut self,
         records: impl Iterator<Item = &'r CheckRecord>,
-        key_of: impl Fn(MonitorId) -> Option<u32>,
+        key_of: impl Fn(MonitorId) -> Option<SourceKey>,
     ) -> Result<(), StoreError> {
         let result = self.try_append(records, key_of);
+        self.taken_back(result)
+    }
+
+    /// Writes samples that are not those of checks: one transaction, one sync.
+    pub(super) fn append_samples<'s>(
+        &mut self,
+        samples: impl Iterator<Item = &'s SourceSamples>,
+        key_of: impl Fn(&SourceName) -> Option<SourceKey>,
+    ) -> Result<(), StoreError> {
+        let result = self.try_append_samples(samples, key_of);
+        self.taken_back(result)
+    }
+
+    /// Forgets the numbers that were given out in a transaction that failed: they do not exist.
+    fn taken_back(&mut self, result: Result<(), StoreError>) -> Result<(), StoreError> {
         if result.is_err() {
-            // Numbers given out in the failed transaction do not exist.
             self.failures.clear();
             self.told.clear();
-            self.labelled.clear();
-            self.load_names()?;
+            self.names.load_again(&self.connection).map_err(|error| self.wrap(error))?;
         }
         result
     }
@@ -237,7 +208,7 @@ impl Day {
     fn try_append<'r>(
         &mut self,
         records: impl Iterator<Item = &'r CheckRecord>,
-        key_of: impl Fn(MonitorId) -> Option<u32>,
+        key_of: impl Fn(MonitorId) -> Option<SourceKey>,
     ) -> Result<(), StoreError> {
         let path = self.path.clone();
         let wrap = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
@@ -246,39 +217,18 @@ impl Day {
         for record in records {
             // A monitor may be deleted while its last results are on the way.
             let Some(monitor) = key_of(record.monitor) else { continue };
-            let probe = self.names.number(&transaction, record.probe).map_err(wrap)?;
+            let probe = self.names.probe(&transaction, record.probe).map_err(wrap)?;
             let mut values = Vec::with_capacity(record.readings.len());
             let mut refused = 0;
             for reading in &record.readings {
                 let Some(value) = reading.value.number() else { continue };
-                let labelled =
-                    (!reading.labels.is_empty()).then(|| self.labelled.entry(monitor).or_default());
-                if let Some(known) = &labelled
-                    && known.len() >= self.limit.most
-                    && self
-                        .names
-                        .known(&reading.metric, &reading.labels)
-                        .is_none_or(|series| !known.contains(&series))
-                {
-                    refused += 1;
-                    continue;
+                match self.names.admitted(&transaction, monitor, &reading.metric, &reading.labels) {
+                    Ok(Some(series)) => values.push((series, value)),
+                    Ok(None) => refused += 1,
+                    Err(error) => return Err(wrap(error)),
                 }
-                let series =
-                    self.names.series(&transaction, &reading.metric, &reading.labels).map_err(wrap)?;
-                if let Some(known) = labelled {
-                    known.insert(series);
-                }
-                values.push((series, value));
             }
-            if refused > 0 && self.limit.refused.fetch_add(refused, Ordering::Relaxed) == 0 {
-                tracing::warn!(
-                    monitor.id = %record.monitor,
-                    "{refused} readings of monitor {} are not kept: it has more than {} series with labels today. Labels \
-                     should name a few parts of the target, and not count things; storage.max_series raises the limit",
-                    record.monitor,
-                    self.limit.most
-                );
-            }
+            self.names.refuse(refused, &format_args!("monitor {}", record.monitor));
             let failure = match &record.failure {
                 None => {
                     self.failures.remove(&(monitor, probe));
@@ -332,19 +282,56 @@ impl Day {
                 values,
             });
         }
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let blob = write_journal(&rows).map_err(|reason| StoreError::Other { path: path.clone(), reason })?;
-        transaction
-            .prepare_cached("INSERT INTO journal (rows) VALUES (?1)")
-            .and_then(|mut statement| statement.execute([blob]))
-            .map_err(wrap)?;
-        let sequence = transaction.last_insert_rowid();
-        transaction.commit().map_err(wrap)?;
-        self.sequence = sequence;
-        rows.iter().for_each(|row| self.head.push(row));
+        let stored = write_rows(transaction, &path, &rows)?;
+        self.show(stored, &rows);
         Ok(())
+    }
+
+    fn try_append_samples<'s>(
+        &mut self,
+        samples: impl Iterator<Item = &'s SourceSamples>,
+        key_of: impl Fn(&SourceName) -> Option<SourceKey>,
+    ) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let wrap = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
+        let transaction = self.connection.transaction().map_err(wrap)?;
+        let mut rows = Vec::new();
+        for one in samples {
+            let Some(source) = key_of(&one.source) else { continue };
+            let probe = self.names.probe(&transaction, SAMPLES).map_err(wrap)?;
+            let mut values = Vec::with_capacity(one.readings.len());
+            let mut refused = 0;
+            for reading in &one.readings {
+                let Some(value) = reading.value.number() else { continue };
+                match self.names.admitted(&transaction, source, &reading.metric, &reading.labels) {
+                    Ok(Some(series)) => values.push((series, value)),
+                    Ok(None) => refused += 1,
+                    Err(error) => return Err(wrap(error)),
+                }
+            }
+            self.names.refuse(refused, &one.source);
+            rows.push(Row {
+                monitor: source,
+                probe,
+                origin: self.origin,
+                time: whole_millis(one.time.as_micros()),
+                duration: 0,
+                status: 0,
+                failure: 0,
+                values,
+            });
+        }
+        let stored = write_rows(transaction, &path, &rows)?;
+        self.show(stored, &rows);
+        Ok(())
+    }
+
+    /// Shows rows to readers that are in the journal now.
+    fn show(&mut self, sequence: Option<i64>, rows: &[Row]) {
+        if let Some(sequence) = sequence {
+            self.sequence = sequence;
+            rows.iter().for_each(|row| self.head.push(row));
+        }
     }
 
     /// Whether a sealing is under way.
@@ -391,9 +378,8 @@ impl Day {
         let transaction = self.connection.transaction().map_err(wrap)?;
         for ((monitor, probe, origin), columns) in taken {
             let (Some(first), Some(last)) = (columns.times.first(), columns.times.last()) else { continue };
-            let data =
-                chunk::encode(columns, |series| self.names.resolutions.get(&series).copied(), Effort::Quick)
-                    .map_err(|reason| StoreError::Other { path: path.clone(), reason })?;
+            let data = chunk::encode(columns, |series| self.names.resolution(series), Effort::Quick)
+                .map_err(|reason| StoreError::Other { path: path.clone(), reason })?;
             transaction
                 .prepare_cached(
                     "INSERT OR REPLACE INTO chunk (monitor, probe, origin, first, last, upto, checks, data)
@@ -432,75 +418,25 @@ impl Day {
     }
 }
 
-impl Names {
-    fn number(&mut self, transaction: &Transaction<'_>, probe: &str) -> rusqlite::Result<u32> {
-        // A handful of probe names: the format is cheaper than a map of its own.
-        let key = (format!("{PROBE}{probe}"), String::new());
-        match self.all.get(&key) {
-            Some(id) => Ok(*id),
-            None => self.add(transaction, key, (None, false)),
-        }
-    }
-
-    /// The number of a series that has one.
-    fn known(&self, metric: &MetricRef, labels: &Labels) -> Option<u32> {
-        self.all.get(&(metric.name().to_owned(), label_text(labels))).copied()
-    }
-
-    fn series(
-        &mut self,
-        transaction: &Transaction<'_>,
-        metric: &MetricRef,
-        labels: &Labels,
-    ) -> rusqlite::Result<u32> {
-        let address = match metric {
-            MetricRef::Declared(spec) if labels.is_empty() => Some(std::ptr::from_ref(*spec).addr()),
-            _ => None,
-        };
-        if let Some(id) = address.and_then(|address| self.declared.get(&address)) {
-            return Ok(*id);
-        }
-        let key = (metric.name().to_owned(), label_text(labels));
-        let id = match self.all.get(&key) {
-            Some(id) => *id,
-            None => self.add(transaction, key, (metric.resolution(), metric.sketch()))?,
-        };
-        if let Some(address) = address {
-            self.declared.insert(address, id);
-        }
-        Ok(id)
-    }
-
-    fn add(
-        &mut self,
-        transaction: &Transaction<'_>,
-        key: (String, String),
-        (resolution, sketch): (Option<f64>, bool),
-    ) -> rusqlite::Result<u32> {
-        transaction.execute(
-            "INSERT INTO name (name, labels, resolution, sketch) VALUES (?1, ?2, ?3, ?4)",
-            params![key.0, key.1, resolution, sketch],
-        )?;
-        let id = u32::try_from(transaction.last_insert_rowid()).unwrap_or(u32::MAX);
-        self.all.insert(key, id);
-        if let Some(resolution) = resolution {
-            self.resolutions.insert(id, resolution);
-        }
-        Ok(id)
-    }
-}
-
 /// A check's time is kept to the millisecond, in the head too, so that it is the same before and after sealing.
 fn whole_millis(micros: i64) -> i64 {
     micros.div_euclid(1000) * 1000
 }
 
-/// Labels as they stand in the table of names: a JSON array of pairs, sorted, so that equal labels are equal text.
-fn label_text(labels: &Labels) -> String {
-    if labels.is_empty() {
-        return String::new();
+/// Writes an entry of the journal, and answers its number; `None` without rows.
+fn write_rows(transaction: Transaction<'_>, path: &Path, rows: &[Row]) -> Result<Option<i64>, StoreError> {
+    if rows.is_empty() {
+        return Ok(None);
     }
-    serde_json::to_string(labels.pairs()).unwrap_or_default()
+    let wrap = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+    let blob = write_journal(rows).map_err(|reason| StoreError::Other { path: path.to_owned(), reason })?;
+    transaction
+        .prepare_cached("INSERT INTO journal (rows) VALUES (?1)")
+        .and_then(|mut statement| statement.execute([blob]))
+        .map_err(wrap)?;
+    let sequence = transaction.last_insert_rowid();
+    transaction.commit().map_err(wrap)?;
+    Ok(Some(sequence))
 }
 
 fn write_journal(rows: &[Row]) -> Result<Vec<u8>, String> {

@@ -7,18 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use wise_core::{CheckRecord, MonitorId, Timestamp};
+use wise_core::{CheckRecord, MonitorId, SourceId, SourceName, Timestamp};
 
 use super::SqliteOptions;
 use super::clock::ClockTrust;
 use super::compact::{Job, remove, set_aside};
-use super::day::{Day, SeriesLimit};
+use super::day::Day;
 use super::files::{State, day_file, day_of, days_in, is_complete, rollups_in, size_of, unlink};
-use super::main_file::Keys;
+use super::names::SeriesLimit;
 use super::open::{Access, open};
 use super::pool::Pool;
 use super::read::Reader;
+use super::sources::{Keys, SourceKey};
 use crate::error::StoreError;
+use crate::ports::SourceSamples;
 use crate::query::{Answer, QueryPlan, answer};
 use crate::retention::Retention;
 
@@ -146,6 +148,28 @@ impl Days {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The file of a day, opened or made.
+    fn opened<'d>(&self, open_days: &'d mut Open, day: i64) -> Result<&'d mut Day, StoreError> {
+        Ok(match open_days.days.entry(day) {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                let path = day_file(&self.folder, day, State::Open);
+                entry.insert(Day::open(&path, &self.location, &self.worker, self.limit.clone())?)
+            }
+        })
+    }
+
+    /// Stores samples that are not those of checks. Their sources have numbers already.
+    pub(super) fn append_samples(&self, samples: &[SourceSamples]) -> Result<(), StoreError> {
+        let mut open_days = self.lock();
+        for part in samples.chunk_by(|one, next| day_of(one.time) == day_of(next.time)) {
+            let opened = self.opened(&mut open_days, day_of(part[0].time))?;
+            let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+            opened.append_samples(part.iter(), |name| keys.named.get(name).copied())?;
+        }
+        Ok(())
+    }
+
     pub(super) fn append(&self, records: &[CheckRecord]) -> Result<(), StoreError> {
         let mut open_days = self.lock();
         let mut rest = records;
@@ -155,15 +179,9 @@ impl Days {
             let day = day_of(first.time);
             let same = rest.iter().take_while(|record| day_of(record.time) == day).count();
             let (part, tail) = rest.split_at(same);
-            let opened = match open_days.days.entry(day) {
-                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::btree_map::Entry::Vacant(entry) => {
-                    let path = day_file(&self.folder, day, State::Open);
-                    entry.insert(Day::open(&path, &self.location, &self.worker, self.limit.clone())?)
-                }
-            };
+            let opened = self.opened(&mut open_days, day)?;
             let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-            opened.append(part.iter(), |id| keys.get(&id).copied())?;
+            opened.append(part.iter(), |id| keys.monitors.get(&id).copied())?;
             rest = tail;
         }
         Ok(())
@@ -241,7 +259,7 @@ impl Days {
         let (rollups, keys, stop) = (self.rollups.clone(), self.keys.clone(), compactor.stop.clone());
         let work = move || {
             let known: std::collections::HashSet<u32> =
-                keys.read().unwrap_or_else(PoisonError::into_inner).values().copied().collect();
+                keys.read().unwrap_or_else(PoisonError::into_inner).all().collect();
             let job = Job { day, sources: &sources, target: &target, rollups: &rollups, stop: &stop };
             match job.run(|monitor| known.contains(&monitor)) {
                 // Without it the rest is compacted at the next try; a file of rollups is begun again.
@@ -405,19 +423,28 @@ impl Days {
         self.given_up.load(Ordering::Relaxed)
     }
 
-    pub(super) fn key(&self, monitor: MonitorId) -> Option<u32> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).get(&monitor).copied()
+    /// The number of a source, if it has one.
+    pub(super) fn key(&self, source: &SourceId) -> Option<SourceKey> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).of(source)
+    }
+
+    /// The sources that are no monitors, in order.
+    pub(super) fn named_sources(&self) -> Vec<SourceName> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<SourceName> = keys.named.keys().cloned().collect();
+        all.sort();
+        all
     }
 
     /// The monitors by their numbers.
     pub(super) fn monitors(&self) -> std::collections::HashMap<u32, MonitorId> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        keys.iter().map(|(id, key)| (*key, *id)).collect()
+        keys.monitors.iter().map(|(id, key)| (*key, *id)).collect()
     }
 
     pub(super) fn answer(&self, plan: &QueryPlan) -> Result<Answer, StoreError> {
         let reader = self.reader()?;
-        answer(plan, |monitor| reader.read(i64::MIN, monitor, plan))
+        answer(plan, |source| reader.read(i64::MIN, source, plan))
     }
 
     pub(super) fn reader(&self) -> Result<Reader<'_>, StoreError> {

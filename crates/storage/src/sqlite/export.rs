@@ -1,4 +1,4 @@
-//! The checks of a monitor with all that their numbers stand for: for other backends.
+//! The checks of a source with all that their numbers stand for: for other backends.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -6,19 +6,20 @@ use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use wise_core::MonitorId;
+use wise_core::SourceId;
 
-use super::day::PROBE;
 use super::days::Days;
 use super::files::{DayStates, State, day_file, days_in};
 use super::head::SeriesKey;
+use super::names::PROBE;
 use super::open::{Access, is_unmade, open};
 use super::read::TRIES;
+use super::sources::SourceKey;
 use crate::columns::{Columns, Evidence, Gathering, ProbeColumns, SeriesName, chunk};
 use crate::error::StoreError;
 use crate::rollup::MICROS_A_DAY;
 
-/// Reads the checks of many monitors. Its files stay open as long as it lives: while one that is written to is open here, it
+/// Reads the checks of many sources. Its files stay open as long as it lives: while one that is written to is open here, it
 /// keeps its write-ahead log, and is not put in order.
 pub(crate) struct Exporter<'d> {
     days: &'d Days,
@@ -49,20 +50,20 @@ impl Days {
 }
 
 impl Exporter<'_> {
-    /// The checks of a monitor in a range of microseconds within one day.
+    /// The checks of a source in a range of microseconds within one day; of what is no monitor, its samples.
     pub(crate) fn probes(
         &mut self,
-        monitor: MonitorId,
+        source: &SourceId,
         range: Range<i64>,
     ) -> Result<Vec<ProbeColumns>, StoreError> {
-        let Some(key) = self.days.key(monitor) else { return Ok(Vec::new()) };
+        let Some(key) = self.days.key(source) else { return Ok(Vec::new()) };
         let day = range.start.div_euclid(MICROS_A_DAY);
         for attempt in 1..=TRIES {
             let mut gathering = Gathering::default();
             let mut is_gone = false;
             for state in self.files.get(&day).cloned().unwrap_or_default() {
                 let path = day_file(&self.days.folder, day, state);
-                let read = self.gather((day, state), (monitor, key), range.clone(), &mut gathering);
+                let read = self.gather((day, state), (source, key), range.clone(), &mut gathering);
                 is_gone |= read.is_err() && !path.exists();
                 self.days.tolerate(&path, read)?;
             }
@@ -78,7 +79,7 @@ impl Exporter<'_> {
     fn gather(
         &mut self,
         (day, state): (i64, State),
-        (monitor, key): (MonitorId, u32),
+        (source, key): (&SourceId, SourceKey),
         range: Range<i64>,
         gathering: &mut Gathering,
     ) -> Result<(), StoreError> {
@@ -134,7 +135,7 @@ impl Exporter<'_> {
                 .unwrap_or_default();
             let evidence = |number| evidence(&file.connection, number).unwrap_or_default();
             let series = |number| file.names.get(&number);
-            gathering.add(monitor, (probe, location, worker), columns, series, evidence);
+            gathering.add(source, (probe, location, worker), columns, series, evidence);
         }
         Ok(())
     }

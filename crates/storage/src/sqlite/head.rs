@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::columns::Columns;
 
-/// A series of checks: a monitor's key, the number of a probe's name, the number of an origin.
+/// A series of checks: a source's key, the number of a probe's name, the number of an origin.
 pub(super) type SeriesKey = (u32, u32, u32);
 
 /// One check as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Row {
+    /// The key of its source.
     pub monitor: u32,
     pub probe: u32,
     /// Where and by which process it was made.

@@ -3,21 +3,22 @@
 //! This is the file itself: its tables, its one connection, and the place where errors of SQLite get their path. What is
 //! in the tables is read and written by `definitions` and `record`, which know no locks and no paths.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
-use wise_core::{MonitorDefinition, MonitorId};
+use wise_core::{MonitorDefinition, MonitorId, SourceName};
 
-use super::definitions;
 use super::open::{Access, check, migrate, open};
+use super::sources::{Keys, SourceKey};
+use super::{definitions, sources};
 use crate::error::StoreError;
 
 /// Format 1. The settings inside `body` of a monitor are sealed by the caller. One that was removed keeps its row for a
 /// while, without a name. `until` of an event is how long it bears on uptime: the end of a gap, or its own time; events
-/// that do not bear on it have none.
-const STEPS: &[&str] = &["
+/// that do not bear on it have none. Format 2 has the sources that are no monitors.
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE monitor (
         key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -60,13 +61,14 @@ const STEPS: &[&str] = &["
         sequence INTEGER NOT NULL,
         PRIMARY KEY (consumer, sequence)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE source (key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE) STRICT;
+",
+];
 
 /// The number that stands for a monitor in history files.
-pub(super) type MonitorKey = u32;
-
-/// Which number stands for which monitor; shared with the history.
-pub(super) type Keys = Arc<RwLock<HashMap<MonitorId, MonitorKey>>>;
+pub(super) type MonitorKey = SourceKey;
 
 /// Why a piece of work on the main file failed.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +95,8 @@ impl MainFile {
         migrate(&mut connection, path, STEPS)?;
         let file = Self { path: path.to_owned(), connection: Mutex::new(connection), keys: Keys::default() };
         file.load_keys()?;
+        let named = file.read(sources::named)?;
+        file.keys.write().unwrap_or_else(PoisonError::into_inner).named = named;
         // Says now, and not at the first change, that the file cannot be written.
         file.set_meta("opened", "yes")?;
         Ok(file)
@@ -136,21 +140,40 @@ impl MainFile {
     /// Brings the numbers of monitors up to date with the table.
     pub(super) fn load_keys(&self) -> Result<(), StoreError> {
         let keys = self.read(definitions::keys)?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).monitors = keys;
         Ok(())
     }
 
     /// Adds a definition.
     pub(super) fn insert(&self, definition: &MonitorDefinition) -> Result<(), StoreError> {
         let key = self.write(|transaction| definitions::insert(transaction, definition))?;
-        self.keys.write().unwrap_or_else(PoisonError::into_inner).insert(definition.id, key);
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).monitors.insert(definition.id, key);
         Ok(())
     }
 
     /// Forgets a monitor and its record for good.
     pub(super) fn purge(&self, id: MonitorId) -> Result<(), StoreError> {
         self.write(|transaction| definitions::forget(transaction, &id.to_string()))?;
-        self.keys.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).monitors.remove(&id);
+        Ok(())
+    }
+
+    /// Gives numbers to sources that have none yet.
+    pub(super) fn add_sources<'n>(
+        &self,
+        names: impl Iterator<Item = &'n SourceName>,
+    ) -> Result<(), StoreError> {
+        let missing: Vec<&SourceName> = {
+            let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+            names.filter(|name| !keys.named.contains_key(*name)).collect()
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let added: Vec<(SourceName, SourceKey)> = self.write(|transaction| {
+            missing.iter().map(|name| Ok(((*name).clone(), sources::number_of(transaction, name)?))).collect()
+        })?;
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).named.extend(added);
         Ok(())
     }
 

@@ -18,6 +18,7 @@ mod folder_lock;
 mod head;
 mod main_file;
 mod movable;
+mod names;
 mod open;
 mod pool;
 mod read;
@@ -26,16 +27,19 @@ mod results;
 mod rice;
 mod rollup_chunk;
 mod rollup_file;
+mod sources;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use wise_core::{CheckRecord, Event, MonitorDefinition, MonitorId, MonitorState, Timestamp};
+use wise_core::{
+    CheckRecord, Event, MonitorDefinition, MonitorId, MonitorState, SourceId, SourceName, Timestamp,
+};
 
 use crate::error::StoreError;
-use crate::ports::{Commit, DefinitionStore, HistoryStore, MainRecord, Timeline};
+use crate::ports::{Commit, DefinitionStore, HistoryStore, MainRecord, SourceSamples, Timeline};
 use crate::query::{Answer, QueryPlan, ResultQuery, SeriesPieces, StoredResult};
 use crate::retention::Retention;
 
@@ -59,7 +63,7 @@ pub struct SqliteOptions {
     pub retention: Retention,
     /// Memory for results that are not sealed yet, in bytes.
     pub head_bytes: usize,
-    /// Series with labels of one monitor in a day at most; readings beyond are refused.
+    /// Series with labels of one source in a day at most; readings beyond are refused.
     pub max_series: usize,
     /// How long a clock that has jumped ahead has to stay there before history is removed because of it.
     pub clock_patience: std::time::Duration,
@@ -120,9 +124,14 @@ impl SqliteStore {
         self.main.read(|connection| definitions::would_store(connection, one, expected))
     }
 
-    /// Whether there is such a monitor.
-    pub(crate) fn has_monitor(&self, id: MonitorId) -> bool {
-        self.days.key(id).is_some()
+    /// Whether there is such a source.
+    pub(crate) fn has(&self, source: &SourceId) -> bool {
+        self.days.key(source).is_some()
+    }
+
+    /// Adds sources that are no monitors.
+    pub(crate) fn add_sources(&self, names: &[SourceName]) -> Result<(), StoreError> {
+        self.main.add_sources(names.iter())
     }
 
     /// Makes the definitions those of another store, `removed` those that it keeps for a while.
@@ -166,12 +175,12 @@ impl SqliteStore {
         self.days.given_up()
     }
 
-    /// Reads the checks of many monitors.
+    /// Reads the checks and samples of many sources.
     pub(crate) fn exporter(&self) -> Result<Exporter<'_>, StoreError> {
         self.days.exporter()
     }
 
-    /// Reads metrics of many monitors.
+    /// Reads metrics of many sources.
     pub(crate) fn reader(&self) -> Result<Reader<'_>, StoreError> {
         self.days.reader()
     }
@@ -283,6 +292,15 @@ impl HistoryStore for SqliteStore {
         self.days.append(records)
     }
 
+    fn append_samples(&self, samples: &[SourceSamples]) -> Result<(), StoreError> {
+        self.main.add_sources(samples.iter().map(|one| &one.source))?;
+        self.days.append_samples(samples)
+    }
+
+    fn sources(&self) -> Result<Vec<SourceName>, StoreError> {
+        Ok(self.days.named_sources())
+    }
+
     fn maintain(&self, now: Timestamp) -> Result<(), StoreError> {
         self.days.maintain(now)
     }
@@ -291,8 +309,8 @@ impl HistoryStore for SqliteStore {
         self.days.answer(plan)
     }
 
-    fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
-        let series = self.days.reader()?.read(i64::MIN, monitor, plan)?;
+    fn read(&self, source: &SourceId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
+        let series = self.days.reader()?.read(i64::MIN, source, plan)?;
         Ok(series.into_iter().filter(|one| plan.wants(&one.labels)).collect())
     }
 

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::params;
-use wise_core::{Event, MonitorDefinition, MonitorId, Timestamp};
+use wise_core::{Event, MonitorDefinition, MonitorId, SourceId, SourceName, Timestamp};
 
-use super::day::PROBE;
 use super::day_writer::DayWriter;
 use super::days::Days;
 use super::files::{State, day_file, rollups_in};
+use super::names::PROBE;
 use super::open::{Access, open};
 use super::rollup_chunk::{Wanted, decode};
 use super::rollup_file::{NamedRollup, RollupFile, Source, file_of};
@@ -16,7 +16,7 @@ use super::{SqliteStore, compact, record};
 use crate::columns::chunk::Effort;
 use crate::columns::{ProbeColumns, SeriesName};
 use crate::error::StoreError;
-use crate::migrate::{Monitors, Movable, RolledDays, RolledProbe};
+use crate::migrate::{Movable, RolledDays, RolledProbe, Sources};
 use crate::ports::DefinitionStore;
 use crate::rollup::{DayRollup, MICROS_A_DAY, Tier};
 
@@ -34,17 +34,17 @@ impl Movable for SqliteStore {
         self.days.all()
     }
 
-    fn day_of(&self, monitor: MonitorId, day: i64) -> Result<Vec<ProbeColumns>, StoreError> {
-        self.days.exporter()?.probes(monitor, day * MICROS_A_DAY..(day + 1) * MICROS_A_DAY)
+    fn day_of(&self, source: &SourceId, day: i64) -> Result<Vec<ProbeColumns>, StoreError> {
+        self.days.exporter()?.probes(source, day * MICROS_A_DAY..(day + 1) * MICROS_A_DAY)
     }
 
     fn rollups_of(
         &self,
         tier: Tier,
-        monitors: &[MonitorId],
+        sources: &[SourceId],
         without: &BTreeSet<i64>,
     ) -> Result<RolledDays, StoreError> {
-        self.days.rollups_of(tier, monitors, without)
+        self.days.rollups_of(tier, sources, without)
     }
 
     fn put_monitors(
@@ -58,13 +58,17 @@ impl Movable for SqliteStore {
         self.take_over_monitors(&both.into_values().collect::<Vec<_>>(), removed)
     }
 
+    fn put_sources(&self, all: &[SourceName]) -> Result<(), StoreError> {
+        self.add_sources(all)
+    }
+
     fn put_events(&self, all: &[(u64, Event)]) -> Result<(), StoreError> {
         let (Some((first, _)), Some((last, _))) = (all.first(), all.last()) else { return Ok(()) };
         // A page that is put twice takes its own place.
         self.main.write(|transaction| record::put(transaction, *first, all, *last))
     }
 
-    fn put_day(&self, day: i64, _: bool, next: Monitors<'_>) -> Result<(), StoreError> {
+    fn put_day(&self, day: i64, _: bool, next: Sources<'_>) -> Result<(), StoreError> {
         self.days.put_day(day, next)
     }
 
@@ -81,15 +85,15 @@ impl Days {
     fn rollups_of(
         &self,
         tier: Tier,
-        monitors: &[MonitorId],
+        sources: &[SourceId],
         without: &BTreeSet<i64>,
     ) -> Result<RolledDays, StoreError> {
         let mut found = RolledDays::new();
         for file in rollups_in(&self.rollups)?.into_iter().filter(|file| file.tier == tier) {
             let wrap = |error: rusqlite::Error| StoreError::sqlite(&file.path, &error);
             let connection = open(&file.path, Access::Read)?;
-            for monitor in monitors {
-                let Some(key) = self.key(*monitor) else { continue };
+            for source in sources {
+                let Some(key) = self.key(source) else { continue };
                 let mut statement = connection
                     .prepare_cached("SELECT id, probe, location FROM part WHERE monitor = ?1")
                     .map_err(wrap)?;
@@ -134,7 +138,7 @@ impl Days {
                             (name, DayRollup::of_tier(tier, buckets, sketches))
                         });
                         found.entry(day).or_default().push(RolledProbe {
-                            monitor: *monitor,
+                            source: source.clone(),
                             probe: probe.clone(),
                             location: location.clone(),
                             series: series.collect(),
@@ -159,7 +163,7 @@ impl Days {
             let sources: Vec<(Source, Vec<NamedRollup>)> = probes
                 .into_iter()
                 .filter_map(|probe| {
-                    let monitor = self.key(probe.monitor)?;
+                    let monitor = self.key(&probe.source)?;
                     let series = probe.series.into_iter().map(|(name, rollup)| NamedRollup {
                         is_counter: name.metric.ends_with("_total"),
                         name: name.metric,
@@ -176,7 +180,7 @@ impl Days {
     }
 
     /// Writes the checks of a day into a file of their own, which is compacted like any other that is closed.
-    fn put_day(&self, day: i64, next: Monitors<'_>) -> Result<(), StoreError> {
+    fn put_day(&self, day: i64, next: Sources<'_>) -> Result<(), StoreError> {
         let path = day_file(&self.folder, day, State::Closed);
         let scratch = path.with_extension("tmp");
         compact::remove(&scratch)?;
@@ -185,7 +189,7 @@ impl Days {
         let mut evidence = 0;
         while let Some(probes) = next()? {
             for probe in probes {
-                let Some(key) = self.key(probe.monitor) else { continue };
+                let Some(key) = self.key(&probe.source) else { continue };
                 let name = SeriesName { metric: format!("{PROBE}{}", probe.probe), ..SeriesName::default() };
                 let probe_number = file.number_of(&name)?;
                 let origin = file.origin_of((probe.location, probe.worker))?;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
-use wise_core::MonitorId;
+use wise_core::SourceId;
 
 use super::days::Days;
 use super::files::{DayStates, RollupPath, State, day_file, day_of, days_in, is_complete, rollups_in};
@@ -15,6 +15,7 @@ use super::open::{Access, is_unmade, open};
 use super::pool::Pooled;
 use super::rollup_chunk::Wanted;
 use super::rollup_file;
+use super::sources::SourceKey;
 use crate::columns::chunk;
 use crate::error::StoreError;
 use crate::query::{Aggregate, Found, Piece, QueryPlan, Resolution, SeriesPieces, series_of};
@@ -91,19 +92,19 @@ impl<'d> Reader<'d> {
         self.files.keys().copied()
     }
 
-    /// Whether there is such a monitor.
-    pub(crate) fn has_monitor(&self, id: MonitorId) -> bool {
-        self.days.key(id).is_some()
+    /// Whether there is such a source.
+    pub(crate) fn has(&self, source: &SourceId) -> bool {
+        self.days.key(source).is_some()
     }
 
-    /// The series of a monitor that the plan asks for, from a day on.
+    /// The series of a source that the plan asks for, from a day on.
     pub(crate) fn read(
         &self,
         first: i64,
-        monitor: MonitorId,
+        source: &SourceId,
         plan: &QueryPlan,
     ) -> Result<Vec<SeriesPieces>, StoreError> {
-        let Some(monitor) = self.days.key(monitor) else { return Ok(Vec::new()) };
+        let Some(source) = self.days.key(source) else { return Ok(Vec::new()) };
         let mut found = Found::new();
         let Some(range) = self.covered(plan) else { return Ok(Vec::new()) };
         let range = first.max(*range.start())..=*range.end();
@@ -115,7 +116,7 @@ impl<'d> Reader<'d> {
         for (day, states) in self.files.range(range) {
             if plan.resolution() == Resolution::Raw || !is_complete(states) {
                 rolled.remove(day);
-                self.read_day(*day, monitor, plan, &mut found)?;
+                self.read_day(*day, source, plan, &mut found)?;
             }
         }
         let wanted = Wanted {
@@ -125,10 +126,10 @@ impl<'d> Reader<'d> {
             sketches: plan.aggregate.needs_sketch(),
         };
         for tier in plan.tiers() {
-            self.read_tier(tier, (monitor, &plan.metric), wanted, &mut rolled, &mut found)?;
+            self.read_tier(tier, (source, &plan.metric), wanted, &mut rolled, &mut found)?;
         }
         for day in rolled.iter().filter(|day| self.files.contains_key(*day)) {
-            self.read_day(*day, monitor, plan, &mut found)?;
+            self.read_day(*day, source, plan, &mut found)?;
         }
         Ok(series_of(found))
     }
@@ -137,7 +138,7 @@ impl<'d> Reader<'d> {
     fn read_tier(
         &self,
         tier: Tier,
-        source: (u32, &str),
+        source: (SourceKey, &str),
         wanted: Wanted,
         missing: &mut BTreeSet<i64>,
         found: &mut Found,
@@ -175,15 +176,15 @@ impl<'d> Reader<'d> {
         Ok(())
     }
 
-    /// Reads the samples of a monitor on a day, whatever rollups there are.
+    /// Reads the samples of a source on a day, whatever rollups there are.
     pub(crate) fn samples(
         &self,
         day: i64,
-        monitor: MonitorId,
+        source: &SourceId,
         plan: &QueryPlan,
         found: &mut Found,
     ) -> Result<(), StoreError> {
-        match self.days.key(monitor) {
+        match self.days.key(source) {
             Some(key) => self.read_day(day, key, plan, found),
             None => Ok(()),
         }
@@ -193,7 +194,7 @@ impl<'d> Reader<'d> {
     fn read_day(
         &self,
         day: i64,
-        monitor: u32,
+        source: SourceKey,
         plan: &QueryPlan,
         found: &mut Found,
     ) -> Result<(), StoreError> {
@@ -206,11 +207,11 @@ impl<'d> Reader<'d> {
                 let of = (day, state);
                 let read = if state == State::Sealed {
                     self.pooled(&path).and_then(|pooled| {
-                        self.read_file(&pooled.connection, &path, of, monitor, plan, &mut samples)
+                        self.read_file(&pooled.connection, &path, of, source, plan, &mut samples)
                     })
                 } else {
                     self.own(&path)
-                        .and_then(|file| self.read_file(&file, &path, of, monitor, plan, &mut samples))
+                        .and_then(|file| self.read_file(&file, &path, of, source, plan, &mut samples))
                 };
                 if read.is_err() && !path.exists() {
                     is_gone = true;
@@ -236,7 +237,7 @@ impl<'d> Reader<'d> {
         file: &Connection,
         path: &Path,
         (day, state): (i64, State),
-        monitor: u32,
+        source: SourceKey,
         plan: &QueryPlan,
         samples: &mut Samples,
     ) -> Result<(), StoreError> {
@@ -268,7 +269,7 @@ impl<'d> Reader<'d> {
         if state == State::Open
             && let Some(opened) = self.days.lock().days.get(&day)
         {
-            let all = (monitor, 0, 0)..=(monitor, u32::MAX, u32::MAX);
+            let all = (source, 0, 0)..=(source, u32::MAX, u32::MAX);
             for columns in opened.head.series.range(all).map(|(_, columns)| columns) {
                 for (id, values) in &columns.values {
                     if let Some(labels) = names.get(id) {
@@ -282,7 +283,7 @@ impl<'d> Reader<'d> {
                 "SELECT data FROM chunk WHERE monitor = ?1 AND last >= ?2 AND first < ?3 ORDER BY upto",
             )
             .map_err(wrap)?;
-        let mut rows = statement.query(params![monitor, from, to]).map_err(wrap)?;
+        let mut rows = statement.query(params![source, from, to]).map_err(wrap)?;
         while let Some(row) = rows.next().map_err(wrap)? {
             let blob = row.get_ref(0).and_then(|value| Ok(value.as_blob()?)).map_err(wrap)?;
             let found = |id, times: &[i64], values: &[f64]| {

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, OptionalExtension, params};
 use wise_core::{MonitorId, Status, Timestamp};
 
-use super::day::PROBE;
 use super::days::Days;
 use super::files::{State, day_file, day_of, days_in};
+use super::names::PROBE;
 use super::open::{Access, is_unmade, open};
 use super::read::TRIES;
 use crate::columns::{Columns, DOWN, chunk};
@@ -16,7 +16,7 @@ use crate::query::{ResultQuery, StoredResult};
 
 impl Days {
     pub(super) fn results(&self, query: &ResultQuery) -> Result<Vec<StoredResult>, StoreError> {
-        let Some(monitor) = self.key(query.monitor) else { return Ok(Vec::new()) };
+        let Some(monitor) = self.key(&query.monitor.into()) else { return Ok(Vec::new()) };
         let mut found: Vec<StoredResult> = Vec::new();
         let range = day_of(query.from)..=day_of(query.to);
         for (day, states) in days_in(&self.folder)?.range(range).rev() {

@@ -222,7 +222,7 @@ fn groups_are_answered_across_monitors() {
     }
     let range = (START, START.plus(Duration::from_secs(60)));
     let mut plan = QueryPlan::of(one.id, TOTAL.name, range, 1, Aggregate::Avg);
-    plan.monitors.push(two.id);
+    plan.sources.push(two.id.into());
     plan.grouping = Grouping::By(vec!["monitor".to_owned()]);
     assert_eq!(store.answer(&plan).unwrap().series.len(), 2);
     plan.grouping = Grouping::By(Vec::new());

@@ -111,7 +111,7 @@ fn ten_thousand_series_are_kept_and_the_next_is_refused() {
             let series = store.answer(&one).unwrap().series;
             assert_eq!((series.len(), series[0].points[0].1), (1, 7777.0), "{state}");
             let mut sum = plan;
-            sum.monitors.push(few);
+            sum.sources.push(few.into());
             sum.aggregate = Aggregate::Sum;
             sum.grouping = Grouping::By(vec!["monitor".to_owned()]);
             assert_eq!(store.answer(&sum).unwrap().series.len(), 2, "{state}");

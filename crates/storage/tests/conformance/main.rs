@@ -8,6 +8,7 @@ mod history;
 mod migration;
 mod mongodb;
 mod record;
+mod sources;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

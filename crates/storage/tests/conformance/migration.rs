@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use wise_core::{Failure, MonitorId, Reading, Status, Timestamp, common};
-use wise_storage::ports::{DefinitionStore, HistoryStore, Store};
+use wise_core::{Failure, MonitorId, Reading, SourceId, SourceName, Status, Timestamp, common};
+use wise_storage::ports::{DefinitionStore, HistoryStore, SourceSamples, Store};
 use wise_storage::{
     Aggregate, MongoOptions, MongoStore, Movable, QueryPlan, ResultQuery, SqliteStore, Timing, migrate,
 };
@@ -46,6 +46,9 @@ fn filled(folder: &Path) -> (SqliteStore, Vec<MonitorId>) {
             })
             .collect();
         store.append(&records).unwrap();
+        let readings =
+            vec![Reading::exact(&TOTAL, 0.1 + (quarter % 19) as f64 * 0.01), sized("täble", quarter as f64)];
+        store.append_samples(&[SourceSamples { source: server(), time: at(second), readings }]).unwrap();
     }
     let number_of = |number: u64| {
         let to = if number.is_multiple_of(2) { Status::Healthy } else { Status::Unhealthy };
@@ -61,6 +64,10 @@ fn filled(folder: &Path) -> (SqliteStore, Vec<MonitorId>) {
     store.compact_all(NOW).unwrap();
     store.maintain(NOW).unwrap();
     (store, monitors)
+}
+
+fn server() -> SourceName {
+    SourceName::new("server", "a/b").unwrap()
 }
 
 /// Everything that can be asked: texts, and the points of series by what they are.
@@ -80,6 +87,10 @@ fn everything(store: &dyn Store, monitors: &[MonitorId]) -> Everything {
     for id in monitors {
         let query = ResultQuery::of(*id, (START, NOW), 100_000);
         found.extend(store.results(&query).unwrap().iter().map(|one| format!("{one:?}")));
+    }
+    found.extend(store.sources().unwrap().iter().map(ToString::to_string));
+    let monitors = monitors.iter().copied().map(SourceId::Monitor);
+    for source in monitors.chain([server().into()]) {
         for metric in [TOTAL.name, SIZE.name, REQUESTS.name] {
             for aggregate in ["avg", "min", "max", "sum", "last", "count", "stddev", "increase", "p50", "p95"]
             {
@@ -89,7 +100,7 @@ fn everything(store: &dyn Store, monitors: &[MonitorId]) -> Everything {
                 }
                 for (from, points) in [(START, 10), (at(8 * DAY), 50)] {
                     let plan = QueryPlan::of(
-                        *id,
+                        source.clone(),
                         metric,
                         (from, NOW),
                         points,

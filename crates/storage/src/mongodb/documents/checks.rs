@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{Binary, DateTime, Document, RawArrayBuf, RawDocumentBuf, rawdoc, spec::BinarySubtype};
 use serde::{Deserialize, Serialize};
-use wise_core::{MonitorId, Status, Timestamp};
+use wise_core::{SourceId, Status, Timestamp};
 
 use super::{LabelMap, clean, damaged, date, decoded, encoded_raw, label_map, label_text, micros};
 use crate::columns::chunk::{self, Effort};
@@ -97,7 +97,8 @@ impl Span {
 
 fn id_of(probe: &ProbeColumns, span: Span, spool: &str) -> String {
     let (location, worker) = (clean(&probe.location), clean(&probe.worker));
-    format!("{}/{}/{location}/{worker}/{spool}/{}", probe.monitor, clean(&probe.probe), span.text())
+    let source = clean(&probe.source.to_string());
+    format!("{source}/{}/{location}/{worker}/{spool}/{}", clean(&probe.probe), span.text())
 }
 
 /// The chunks of a probe: one, or several when it would be too large.
@@ -157,7 +158,7 @@ fn chunk_parts(
     });
     made.push(encoded_raw(&StoredChunk {
         id: id.to_owned(),
-        monitor: probe.monitor.to_string(),
+        monitor: probe.source.to_string(),
         probe: probe.probe.clone(),
         location: probe.location.clone(),
         worker: probe.worker.clone(),
@@ -187,7 +188,7 @@ pub(in crate::mongodb) struct ReadChunk {
 #[derive(Debug)]
 struct StoredProbe {
     id: String,
-    monitor: MonitorId,
+    source: SourceId,
     probe: String,
     location: String,
     worker: String,
@@ -210,13 +211,13 @@ pub(in crate::mongodb) fn read_chunk(document: Document) -> Result<ReadChunk, St
         message: one.message,
         body: one.body,
     });
-    let monitor = stored.monitor.parse().map_err(|_| damaged(&stored.id, "its monitor has no id"))?;
+    let source = stored.monitor.parse().map_err(|error| damaged(&stored.id, error))?;
     Ok(ReadChunk {
         spool: stored.spool,
         day: micros(stored.day).div_euclid(MICROS_A_DAY),
         probe: StoredProbe {
             id: stored.id,
-            monitor,
+            source,
             probe: stored.probe,
             location: stored.location,
             worker: stored.worker,
@@ -228,8 +229,9 @@ pub(in crate::mongodb) fn read_chunk(document: Document) -> Result<ReadChunk, St
 }
 
 impl ReadChunk {
-    pub(in crate::mongodb) fn monitor(&self) -> MonitorId {
-        self.probe.monitor
+    /// Whose checks or samples they are.
+    pub(in crate::mongodb) fn source(&self) -> &SourceId {
+        &self.probe.source
     }
 
     /// Adds its checks in a range of microseconds to those of other chunks.
@@ -244,7 +246,7 @@ impl ReadChunk {
         let evidence =
             |place: u32| probe.evidence.get((place as usize).wrapping_sub(1)).cloned().unwrap_or_default();
         let source = (probe.probe.as_str(), probe.location.as_str(), probe.worker.as_str());
-        gathering.add(probe.monitor, source, columns.within(range), series, evidence);
+        gathering.add(&probe.source, source, columns.within(range), series, evidence);
         Ok(())
     }
 
@@ -269,7 +271,7 @@ impl ReadChunk {
         let evidence =
             |place: u32| probe.evidence.get((place as usize).wrapping_sub(1)).cloned().unwrap_or_default();
         let source = (probe.probe.as_str(), probe.location.as_str(), probe.worker.as_str());
-        gathering.add(probe.monitor, source, columns, |_| None, evidence);
+        gathering.add(&probe.source, source, columns, |_| None, evidence);
         Ok(count)
     }
 
@@ -328,7 +330,7 @@ pub(in crate::mongodb) fn results(probe: &ProbeColumns, hour: i64, spool: &str) 
     let failures: RawArrayBuf = failures.collect();
     rawdoc! {
         "_id": id_of(probe, Span::Hour(hour), spool),
-        "monitor": probe.monitor.to_string(),
+        "monitor": probe.source.to_string(),
         "probe": probe.probe.as_str(),
         "location": probe.location.as_str(),
         "worker": probe.worker.as_str(),

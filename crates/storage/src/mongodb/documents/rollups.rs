@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{Binary, DateTime, Document, RawArrayBuf, RawDocumentBuf, rawdoc, spec::BinarySubtype};
 use serde::Deserialize;
-use wise_core::MonitorId;
+use wise_core::SourceId;
 
 use super::checks::Span;
 use super::{LabelMap, clean, date, decoded, encoded_raw, label_map, label_text, micros};
@@ -21,7 +21,7 @@ pub(in crate::mongodb) type NamedRollup = (SeriesName, DayRollup);
 
 /// The documents of a tier for the series of one probe.
 pub(in crate::mongodb) fn rollups(
-    monitor: MonitorId,
+    source: &SourceId,
     (probe, location): (&str, &str),
     day: i64,
     tier: Tier,
@@ -46,8 +46,13 @@ pub(in crate::mongodb) fn rollups(
                 })
                 .collect::<Result<_, StoreError>>()?;
             made.push(rawdoc! {
-                "_id": format!("{monitor}/{metric}/{text}/{}/{}/{part}", clean(probe), clean(location)),
-                "monitor": monitor.to_string(),
+                "_id": format!(
+                    "{}/{metric}/{text}/{}/{}/{part}",
+                    clean(&source.to_string()),
+                    clean(probe),
+                    clean(location)
+                ),
+                "monitor": source.to_string(),
                 "metric": metric,
                 "probe": probe,
                 "location": location,

@@ -84,7 +84,7 @@ fn ten_minutes_without_the_server_at_a_thousand_checks_a_second_lose_nothing() {
         drop(store);
         let copy = open(options(&server, elsewhere.path(), "b"));
         let mut plan = QueryPlan::of(monitors[0], TOTAL.name, (START, at(7200)), 1, Aggregate::Count);
-        plan.monitors.clone_from(&monitors);
+        plan.sources = monitors.iter().copied().map(Into::into).collect();
         let answer = copy.answer(&plan).unwrap();
         let counts: Vec<f64> =
             answer.series.iter().flat_map(|series| &series.points).map(|point| point.1).collect();
