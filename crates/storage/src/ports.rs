@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use wise_core::{
-    CheckRecord, Event, EventKind, MonitorDefinition, MonitorId, MonitorState, Reading, SourceId, SourceName,
-    Status, Timestamp,
+    CheckRecord, Event, EventKind, Labels, MetricSpec, MonitorDefinition, MonitorId, MonitorState, Reading,
+    SourceId, SourceName, Status, Timestamp,
 };
 
 use crate::error::StoreError;
 use crate::query::{Answer, QueryPlan, ResultQuery, SeriesPieces, StoredResult};
+use crate::rollup::Distribution;
 
 /// Definitions. Their settings come in and go out sealed.
 pub trait DefinitionStore: Send + Sync {
@@ -191,6 +192,15 @@ pub struct SourceSamples {
     pub time: Timestamp,
     /// The numbers.
     pub readings: Vec<Reading>,
+    /// What is a distribution: how values were distributed since the sample before.
+    pub distributions: Vec<(&'static MetricSpec, Labels, Distribution)>,
+}
+
+impl SourceSamples {
+    /// Numbers alone.
+    pub fn of(source: SourceName, time: Timestamp, readings: Vec<Reading>) -> Self {
+        Self { source, time, readings, distributions: Vec::new() }
+    }
 }
 
 /// Results and samples.

@@ -280,6 +280,10 @@ fn write_series(text: &mut String, format: Format, source: &Source<'_>, series: 
     for piece in series.pieces {
         match piece {
             Piece::Raw(samples) => samples.into_iter().for_each(|(time, value)| line(time, value)),
+            // Of a distribution the mean, as of rollups.
+            Piece::Distributions(buckets, _) => {
+                buckets.into_iter().for_each(|bucket| line(bucket.start, bucket.mean));
+            }
             Piece::Rolled(tier, buckets, _) => {
                 for bucket in buckets {
                     // A last value stands at the end, a mean where it begins; what is not in the range is another's.

@@ -2,7 +2,8 @@
 //!
 //! A chunk is a postcard record of pco columns (<https://docs.rs/pco>), one time column for all. Values of metrics that
 //! declare a resolution are whole multiples of it, which compress far better than floats. Format 2 keeps times in
-//! milliseconds where they are whole ones, and durations to one in 256; format 1 kept both to the microsecond.
+//! milliseconds where they are whole ones, and durations to one in 256; format 1 kept both to the microsecond. Format 3 is
+//! format 2 with samples that are distributions behind it.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +11,13 @@ use pco::standalone::{simple_compress, simple_decompress};
 use pco::{ChunkConfig, DeltaSpec, ModeSpec};
 
 use super::Columns;
+use super::distributions::{self, Distributions};
 use super::minifloat::{lengthen, shorten};
 
 /// The format that is written.
 const FORMAT: u8 = 2;
+/// The format where there are distributions.
+const WITH_DISTRIBUTIONS: u8 = 3;
 const MICROS_A_MILLI: i64 = 1000;
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -126,10 +130,7 @@ pub(crate) fn encode(
         let config = effort.config(|| climbs(values.iter().copied()));
         let step = resolution(*series).filter(|step| fits(&values, *step));
         let data = match step {
-            Some(step) => {
-                let whole: Vec<i64> = values.iter().map(|value| (value / step).round() as i64).collect();
-                simple_compress(&whole, &config).map_err(error)?
-            }
+            Some(step) => simple_compress(&to_multiples(&values, step), &config).map_err(error)?,
             None => simple_compress(&values, &config).map_err(error)?,
         };
         parts.push((*series, step.unwrap_or(0.0), present, data));
@@ -143,8 +144,9 @@ pub(crate) fn encode(
             data,
         })
         .collect();
+    let has_distributions = columns.distributions.values().any(|samples| !samples.is_empty());
     let stored = Stored {
-        format: FORMAT,
+        format: if has_distributions { WITH_DISTRIBUTIONS } else { FORMAT },
         unit,
         times: &times,
         durations: &durations,
@@ -152,41 +154,71 @@ pub(crate) fn encode(
         failures: &failures,
         values,
     };
-    postcard::to_stdvec(&stored).map_err(|error| error.to_string())
+    let mut blob = postcard::to_stdvec(&stored).map_err(|error| error.to_string())?;
+    if has_distributions {
+        blob.extend(distributions::encode(&columns.distributions, resolution, &effort.config(|| true))?);
+    }
+    Ok(blob)
+}
+
+/// Values as whole multiples of a step.
+pub(super) fn to_multiples(values: &[f64], step: f64) -> Vec<i64> {
+    values.iter().map(|value| (value / step).round() as i64).collect()
+}
+
+/// Whole multiples of a step as values.
+pub(super) fn from_multiples(whole: Vec<i64>, step: f64) -> impl Iterator<Item = f64> {
+    // Dividing by the whole reciprocal gives back the nearest decimal: 12 µs is 0.000012 and not 0.0000119999.
+    let per_unit = (1.0 / step).round();
+    let is_exact = (per_unit * step - 1.0).abs() < 1e-9;
+    whole.into_iter().map(move |n| if is_exact { n as f64 / per_unit } else { n as f64 * step })
 }
 
 /// Whether every value is finite and small enough to be a whole multiple of the step.
-fn fits(values: &[f64], step: f64) -> bool {
+pub(super) fn fits(values: &[f64], step: f64) -> bool {
     step > 0.0 && values.iter().all(|value| value.is_finite() && (value / step).abs() < 9e15)
 }
 
-/// Reads the times and the values of the series that are wanted, and hands over each that the chunk has.
+/// Samples of a series in a chunk.
+#[derive(Debug)]
+pub(crate) enum Samples<'s> {
+    /// Times, and values; NaN where there is none.
+    Numbers(&'s [i64], &'s [f64]),
+    /// Distributions.
+    Distributions(Distributions),
+}
+
+/// Reads the samples of the series that are wanted, and hands over each that the chunk has.
 pub(crate) fn decode_series(
     blob: &[u8],
     is_wanted: impl Fn(u32) -> bool,
-    mut take: impl FnMut(u32, &[i64], &[f64]),
+    mut take: impl FnMut(u32, Samples<'_>),
 ) -> Result<(), String> {
-    let stored = read(blob)?;
+    let (stored, rest) = read(blob)?;
     let mut times = None;
     for values in stored.values.iter().filter(|values| is_wanted(values.series)) {
         let times = match &mut times {
             Some(times) => times,
             none => none.insert(stored.times()?),
         };
-        take(values.series, times, &column(values, times.len())?);
+        take(values.series, Samples::Numbers(times, &column(values, times.len())?));
+    }
+    for (series, samples) in stored.distributions(rest, is_wanted)? {
+        take(series, Samples::Distributions(samples));
     }
     Ok(())
 }
 
 /// Reads everything but the values.
 pub(crate) fn decode_results(blob: &[u8]) -> Result<Columns, String> {
-    read(blob)?.results()
+    read(blob)?.0.results()
 }
 
 /// Reads everything.
 pub(crate) fn decode(blob: &[u8]) -> Result<Columns, String> {
-    let stored = read(blob)?;
+    let (stored, rest) = read(blob)?;
     let mut columns = stored.results()?;
+    columns.distributions = stored.distributions(rest, |_| true)?;
     for values in &stored.values {
         columns.values.insert(values.series, column(values, columns.times.len())?);
     }
@@ -194,6 +226,18 @@ pub(crate) fn decode(blob: &[u8]) -> Result<Columns, String> {
 }
 
 impl Stored<'_> {
+    /// The distributions that stand behind it.
+    fn distributions(
+        &self,
+        rest: &[u8],
+        is_wanted: impl Fn(u32) -> bool,
+    ) -> Result<BTreeMap<u32, Distributions>, String> {
+        match self.format {
+            WITH_DISTRIBUTIONS => distributions::decode(rest, is_wanted),
+            _ => Ok(BTreeMap::new()),
+        }
+    }
+
     fn times(&self) -> Result<Vec<i64>, String> {
         let mut times: Vec<i64> = simple_decompress(self.times).map_err(|error| error.to_string())?;
         times.iter_mut().for_each(|time| *time = time.saturating_mul(self.unit));
@@ -204,7 +248,7 @@ impl Stored<'_> {
         let error = |error: pco::errors::PcoError| error.to_string();
         let statuses: Vec<u16> = simple_decompress(self.statuses).map_err(error)?;
         let mut durations: Vec<u32> = simple_decompress(self.durations).map_err(error)?;
-        if self.format == FORMAT {
+        if self.format >= FORMAT {
             durations.iter_mut().for_each(|duration| *duration = lengthen(*duration));
         }
         let columns = Columns {
@@ -213,6 +257,7 @@ impl Stored<'_> {
             statuses: statuses.into_iter().map(|status| u8::try_from(status).unwrap_or(u8::MAX)).collect(),
             failures: simple_decompress(self.failures).map_err(error)?,
             values: BTreeMap::new(),
+            distributions: BTreeMap::new(),
         };
         let length = columns.times.len();
         if columns.durations.len() != length
@@ -225,14 +270,15 @@ impl Stored<'_> {
     }
 }
 
-fn read(blob: &[u8]) -> Result<Stored<'_>, String> {
+/// Reads the columns, and answers what stands behind them.
+fn read(blob: &[u8]) -> Result<(Stored<'_>, &[u8]), String> {
     let error = |error: postcard::Error| error.to_string();
     match blob.first() {
-        Some(&FORMAT) => postcard::from_bytes(blob).map_err(error),
+        Some(&(FORMAT | WITH_DISTRIBUTIONS)) => postcard::take_from_bytes(blob).map_err(error),
         Some(1) => {
             let old: StoredOne<'_> = postcard::from_bytes(blob).map_err(error)?;
             let StoredOne { format, times, durations, statuses, failures, values } = old;
-            Ok(Stored { format, unit: 1, times, durations, statuses, failures, values })
+            Ok((Stored { format, unit: 1, times, durations, statuses, failures, values }, &[]))
         }
         Some(other) => Err(format!("chunk format {other} is not known here")),
         None => Err("an empty chunk".to_owned()),
@@ -242,14 +288,7 @@ fn read(blob: &[u8]) -> Result<Stored<'_>, String> {
 fn column(stored: &StoredValues<'_>, length: usize) -> Result<Vec<f64>, String> {
     let error = |error: pco::errors::PcoError| error.to_string();
     let values: Vec<f64> = if stored.resolution > 0.0 {
-        let whole: Vec<i64> = simple_decompress(stored.data).map_err(error)?;
-        // Dividing by the whole reciprocal gives back the nearest decimal: 12 µs is 0.000012 and not 0.0000119999.
-        let per_unit = (1.0 / stored.resolution).round();
-        let exact = (per_unit * stored.resolution - 1.0).abs() < 1e-9;
-        whole
-            .into_iter()
-            .map(|n| if exact { n as f64 / per_unit } else { n as f64 * stored.resolution })
-            .collect()
+        from_multiples(simple_decompress(stored.data).map_err(error)?, stored.resolution).collect()
     } else {
         simple_decompress(stored.data).map_err(error)?
     };
@@ -342,8 +381,10 @@ mod tests {
             assert!(blob.len() < 300 * 8, "{}", blob.len());
             assert_same(&decode(&blob).unwrap(), &columns, 1.0 / 256.0);
             let mut found = Vec::new();
-            let take =
-                |series, times: &[i64], values: &[f64]| found.push((series, times.to_vec(), values[5]));
+            let take = |series, samples: Samples<'_>| match samples {
+                Samples::Numbers(times, values) => found.push((series, times.to_vec(), values[5])),
+                Samples::Distributions(_) => panic!("it has none"),
+            };
             decode_series(&blob, |series| series == 3 || series == 9, take).unwrap();
             assert_eq!(found, [(3, columns.times.clone(), f64::INFINITY)]);
             for cut in [1, 10, blob.len() / 2] {

@@ -4,11 +4,16 @@
 //! stand for, so that they can go from one backend to another. `chunk` is the sealed format.
 
 pub(crate) mod chunk;
+mod distributions;
 mod minifloat;
 
 use std::collections::{BTreeMap, HashMap};
 
 use wise_core::SourceId;
+
+pub(crate) use distributions::Distributions;
+
+use crate::rollup::{DayRollup, Distribution, roll, roll_distributions};
 
 /// The columns of one series of checks.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,6 +24,8 @@ pub(crate) struct Columns {
     pub failures: Vec<u32>,
     /// By series; NaN where a check has no value.
     pub values: BTreeMap<u32, Vec<f64>>,
+    /// By series: samples that are distributions, each at the time of a row.
+    pub distributions: BTreeMap<u32, Distributions>,
 }
 
 impl Columns {
@@ -47,6 +54,11 @@ impl Columns {
         }
     }
 
+    /// Adds a distribution at the time of a row.
+    pub(crate) fn push_distribution(&mut self, series: u32, time: i64, sample: Distribution) {
+        self.distributions.entry(series).or_default().push((time, sample));
+    }
+
     /// Adds what came later.
     pub(crate) fn append(&mut self, later: &Self) {
         let (before, length) = (self.times.len(), self.times.len() + later.times.len());
@@ -60,6 +72,19 @@ impl Columns {
             column.extend_from_slice(values);
         }
         self.values.values_mut().for_each(|column| column.resize(length, f64::NAN));
+        for (series, samples) in &later.distributions {
+            self.distributions.entry(*series).or_default().extend_from_slice(samples);
+        }
+    }
+
+    /// Every time: of rows, and of distributions.
+    pub(crate) fn all_times(&self) -> impl Iterator<Item = &i64> {
+        self.times.iter().chain(self.distributions.values().flatten().map(|(time, _)| time))
+    }
+
+    /// Every number of a series.
+    pub(crate) fn series(&self) -> impl Iterator<Item = u32> {
+        self.values.keys().chain(self.distributions.keys()).copied()
     }
 
     /// The rows in order of time. Checks by hand may end before scheduled ones that began earlier.
@@ -69,12 +94,15 @@ impl Columns {
         }
         let mut order: Vec<usize> = (0..self.times.len()).collect();
         order.sort_by_key(|index| self.times[*index]);
-        self.picked(&order)
+        let mut sorted = self.picked(&order);
+        sorted.distributions.values_mut().for_each(|samples| samples.sort_by_key(|(time, _)| *time));
+        sorted
     }
 
     /// The rows in order of time, each time once: what was written last counts.
     pub(crate) fn sorted_once(self) -> Self {
-        let sorted = self.sorted();
+        let mut sorted = self.sorted();
+        sorted.distributions.values_mut().for_each(latest_of_each_time);
         let times = &sorted.times;
         let is_last = |index: &usize| times.get(index + 1) != times.get(*index);
         if times.windows(2).all(|pair| pair[0] != pair[1]) {
@@ -91,11 +119,17 @@ impl Columns {
         }
         let order: Vec<usize> =
             (0..self.times.len()).filter(|index| range.contains(&self.times[*index])).collect();
-        self.picked(&order)
+        let mut within = self.picked(&order);
+        within
+            .distributions
+            .values_mut()
+            .for_each(|samples| samples.retain(|(time, _)| range.contains(time)));
+        within
     }
 
-    /// The checks that failed.
-    pub(crate) fn failed(self) -> Self {
+    /// The checks that failed, without what they have measured as distributions.
+    pub(crate) fn failed(mut self) -> Self {
+        self.distributions.clear();
         let order: Vec<usize> = (0..self.times.len()).filter(|index| self.failures[*index] != 0).collect();
         self.picked(&order)
     }
@@ -107,17 +141,27 @@ impl Columns {
         mut failure: impl FnMut(u32) -> u32,
     ) -> Self {
         self.values = self.values.into_iter().map(|(number, values)| (series(number), values)).collect();
+        self.distributions =
+            self.distributions.into_iter().map(|(number, samples)| (series(number), samples)).collect();
         self.failures.iter_mut().filter(|number| **number != 0).for_each(|number| *number = failure(*number));
         self
     }
 
+    /// Some of the rows, which have to be in order of time.
     fn slice(&self, rows: std::ops::Range<usize>) -> Self {
+        let times = &self.times[rows.clone()];
+        let range = times.first().zip(times.last()).map(|(first, last)| *first..=*last);
+        let is_here = |time: &i64| range.as_ref().is_some_and(|range| range.contains(time));
+        let part =
+            |all: &Distributions| all.iter().filter(|(time, _)| is_here(time)).cloned().collect::<Vec<_>>();
+        let distributions = self.distributions.iter().map(|(series, all)| (*series, part(all)));
         Self {
             times: self.times[rows.clone()].to_vec(),
             durations: self.durations[rows.clone()].to_vec(),
             statuses: self.statuses[rows.clone()].to_vec(),
             failures: self.failures[rows.clone()].to_vec(),
             values: self.values.iter().map(|(series, all)| (*series, all[rows.clone()].to_vec())).collect(),
+            distributions: distributions.filter(|(_, samples)| !samples.is_empty()).collect(),
         }
     }
 
@@ -132,6 +176,39 @@ impl Columns {
         self.values.values_mut().for_each(|column| pick(column, order));
         self
     }
+}
+
+/// Of samples with the same time the last, of a list in order of time.
+fn latest_of_each_time(samples: &mut Distributions) {
+    samples.reverse();
+    samples.dedup_by_key(|(time, _)| *time);
+    samples.reverse();
+}
+
+/// The rollups of a day, by series; its columns have to be in order of time, each time once. `has_sketch` tells whether
+/// those of a series of numbers keep sketches; those of distributions always do.
+pub(crate) fn rolled(columns: &Columns, has_sketch: impl Fn(u32) -> bool) -> BTreeMap<u32, DayRollup> {
+    let mut all = BTreeMap::new();
+    for (series, values) in &columns.values {
+        let numbers = || columns.times.iter().zip(values).filter(|(_, value)| !value.is_nan());
+        let rollup = match columns.distributions.get(series) {
+            None => roll(&columns.times, values, has_sketch(*series)),
+            // A metric that has become a distribution in the middle of the day, or one no more.
+            Some(samples) => {
+                let single = |(time, value): (&i64, &f64)| Some((*time, Distribution::of([*value])?));
+                let mut both: Distributions =
+                    numbers().filter_map(single).chain(samples.iter().cloned()).collect();
+                both.sort_by_key(|(time, _)| *time);
+                roll_distributions(&both)
+            }
+        };
+        all.insert(*series, rollup);
+    }
+    for (series, samples) in &columns.distributions {
+        all.entry(*series).or_insert_with(|| roll_distributions(samples));
+    }
+    all.retain(|_, rollup| rollup.day.is_some());
+    all
 }
 
 /// What the number of a series stands for.
@@ -263,9 +340,8 @@ impl Gathering {
             evidence: HashMap::new(),
         });
         let numbers: BTreeMap<u32, u32> = columns
-            .values
-            .keys()
-            .map(|number| (*number, known.number_of(series(*number).unwrap_or(&nameless))))
+            .series()
+            .map(|number| (number, known.number_of(series(number).unwrap_or(&nameless))))
             .collect();
         let mut failures = BTreeMap::new();
         let columns = columns.renumbered(

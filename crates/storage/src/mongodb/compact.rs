@@ -13,9 +13,9 @@ use super::documents::{self, NamedRollup, Span, date, micros};
 use super::link::Link;
 use super::remote::Put;
 use super::schema::{CHUNKS, rollups};
-use crate::columns::{Gathering, ProbeColumns};
+use crate::columns::{Gathering, ProbeColumns, rolled};
 use crate::error::StoreError;
-use crate::rollup::{MICROS_A_DAY, Tier, roll};
+use crate::rollup::{MICROS_A_DAY, Tier};
 
 /// How often days that are over are looked for.
 pub(super) const EVERY: Duration = Duration::from_secs(300);
@@ -134,15 +134,10 @@ pub(super) fn documents_of_day(
     }
     let mut by_tier: BTreeMap<Tier, Vec<RawDocumentBuf>> = BTreeMap::new();
     for probe in all.probes() {
-        let rolled: Vec<NamedRollup> = probe
-            .columns
-            .values
-            .iter()
-            .filter_map(|(number, values)| {
-                let name = probe.series.get(*number as usize)?;
-                Some((name.clone(), roll(&probe.columns.times, values, name.sketch)))
-            })
-            .collect();
+        let name = |number: u32| probe.series.get(number as usize);
+        let rolled = rolled(&probe.columns, |number| name(number).is_some_and(|name| name.sketch));
+        let rolled: Vec<NamedRollup> =
+            rolled.into_iter().filter_map(|(number, rollup)| Some((name(number)?.clone(), rollup))).collect();
         for tier in Tier::ALL {
             let made = (probe.probe.as_str(), probe.location.as_str());
             by_tier.entry(tier).or_default().extend(documents::rollups(source, made, day, tier, &rolled)?);

@@ -136,6 +136,8 @@ pub(super) fn ask(remote: &Remote, spool: &str, name: &str, stale: Option<i64>) 
                 doc! {
                     "$inc": { "fence": 1_i64, "beat": 1_i64 },
                     "$set": { "holder": spool, "name": name, "renewed": DateTime::now() },
+                    // What is written from now on an older program may not understand.
+                    "$max": { "format": FORMAT },
                 },
             )
             .return_document(ReturnDocument::After)

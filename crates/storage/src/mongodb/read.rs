@@ -12,8 +12,9 @@ use wise_core::{SourceId, Timestamp};
 use super::documents::{self, date, micros};
 use super::link::Link;
 use super::schema::{CHUNKS, rollups};
+use crate::columns::chunk::Samples;
 use crate::error::StoreError;
-use crate::query::{Found, Piece, QueryPlan, Resolution, SeriesPieces, series_of};
+use crate::query::{DaySamples, Found, Piece, QueryPlan, Resolution, SeriesPieces, series_of};
 use crate::rollup::{MICROS_A_DAY, Tier};
 use crate::sqlite::Reader as RecentReader;
 
@@ -231,7 +232,7 @@ impl Reader<'_> {
             "first": { "$lt": date(end.saturating_add(999)) },
             "last": { "$gte": date(start) },
         };
-        let mut here: BTreeMap<(SourceId, String, i64), Vec<(i64, f64)>> = BTreeMap::new();
+        let mut here: BTreeMap<(SourceId, String, i64), DaySamples> = BTreeMap::new();
         let mut done = BTreeSet::new();
         self.link.remote.each(CHUNKS, filter, (doc! {}, None), |document| {
             let chunk = documents::read_chunk(document)?;
@@ -240,17 +241,11 @@ impl Reader<'_> {
                 return Ok(());
             }
             done.insert((source.clone(), day));
-            let take = |labels: &str, times: &[i64], values: &[f64]| {
-                if !self.wants(labels) {
-                    return;
+            let take = |labels: &str, samples: Samples<'_>| {
+                if self.wants(labels) {
+                    let known = here.entry((source.clone(), labels.to_owned(), day)).or_default();
+                    known.take(&(start..end), samples);
                 }
-                let fitting = times
-                    .iter()
-                    .zip(values)
-                    .filter(|(time, value)| (start..end).contains(*time) && !value.is_nan());
-                here.entry((source.clone(), labels.to_owned(), day))
-                    .or_default()
-                    .extend(fitting.map(|(time, value)| (*time, *value)));
             };
             // One that is damaged does not keep the others from being read.
             if let Err(error) = chunk.samples(&self.plan.metric, take) {
@@ -259,7 +254,9 @@ impl Reader<'_> {
             Ok(())
         })?;
         for ((source, labels, day), samples) in here {
-            together.add(source, labels, day, Piece::Raw(samples));
+            for piece in samples.pieces(self.plan) {
+                together.add(source.clone(), labels.clone(), day, piece);
+            }
         }
         // What we have not sent yet.
         for day in self.own.iter().copied().filter(|day| range.contains(day)) {
@@ -307,7 +304,9 @@ impl Reader<'_> {
 fn size_of(piece: &Piece) -> usize {
     match piece {
         Piece::Raw(samples) => samples.len(),
-        Piece::Rolled(_, buckets, sketches) => 5 * buckets.len() + 20 * sketches.len(),
+        Piece::Distributions(buckets, sketches) | Piece::Rolled(_, buckets, sketches) => {
+            5 * buckets.len() + 20 * sketches.len()
+        }
     }
 }
 

@@ -10,8 +10,9 @@ use crate::error::StoreError;
 use crate::retention::Retention;
 use crate::rollup::Tier;
 
-/// Version of the documents. Raised when an older program could not read them.
-pub(super) const FORMAT: i64 = 1;
+/// Version of the documents. Raised when an older program could not read them. Format 2 has samples that are
+/// distributions in chunks.
+pub(super) const FORMAT: i64 = 2;
 
 /// Definitions.
 pub(super) const MONITORS: &str = "monitors";

@@ -201,6 +201,21 @@ fn points_of(plan: &QueryPlan, step: i64, pieces: Vec<Piece>) -> Vec<Point> {
                     }
                 }
             }
+            Piece::Distributions(buckets, sketches) => {
+                let mut sketches = sketches.into_iter();
+                for bucket in buckets {
+                    let sketch = sketches.next();
+                    if !(from..to).contains(&bucket.start) {
+                        continue;
+                    }
+                    let values = place(&mut points, step, bucket, 0);
+                    match sketch {
+                        Some(sketch) if wants_values => values.merge(Values::Sketch(Box::new(sketch))),
+                        None if wants_values => values.add(bucket.mean),
+                        _ => {}
+                    }
+                }
+            }
             Piece::Rolled(tier, buckets, sketches) => {
                 let mut sketches = sketches.into_iter();
                 for mut bucket in buckets {

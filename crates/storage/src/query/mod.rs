@@ -9,7 +9,7 @@ mod plan;
 mod results;
 
 pub use fold::answer;
-pub(crate) use pieces::{Found, series_of};
+pub(crate) use pieces::{DaySamples, Found, series_of};
 pub use plan::{Aggregate, Answer, AnswerSeries, Grouping, Matcher, QueryPlan};
 pub use results::{ResultQuery, StoredResult};
 
@@ -23,6 +23,9 @@ pub type LabelPairs = Vec<(String, String)>;
 pub enum Piece {
     /// Samples: times in microseconds, in order, and values.
     Raw(Vec<(i64, f64)>),
+    /// Samples that are distributions, in order, those of a point of the plan together: buckets that begin at the time of
+    /// the first of them, and a sketch for each where the plan needs any.
+    Distributions(Vec<Bucket>, Vec<Sketch>),
     /// Buckets of a tier in order, and a sketch for each where there are any.
     Rolled(Tier, Vec<Bucket>, Vec<Sketch>),
 }

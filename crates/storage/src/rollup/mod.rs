@@ -1,13 +1,15 @@
 //! Rollups: what is left of raw samples when they are too many to keep, or to read.
 //!
-//! [`Bucket`] sums up the samples of a series over a stretch of time, [`Sketch`] keeps their distribution, [`Tier`] is a
-//! width of buckets. [`roll`] makes all three tiers of a day in one pass over its samples.
+//! [`Bucket`] sums up the samples of a series over a stretch of time, [`Sketch`] keeps their distribution, [`Distribution`]
+//! is a sample that is one itself, [`Tier`] is a width of buckets. [`roll`] makes all three tiers of a day in one pass over its samples.
 
 mod bucket;
+mod distribution;
 mod sketch;
 mod tier;
 
 pub use bucket::{Bucket, counter_step};
+pub use distribution::Distribution;
 pub(crate) use sketch::MOST_BINS;
 pub use sketch::Sketch;
 pub use tier::{MICROS_A_DAY, MICROS_AN_HOUR, Tier};
@@ -35,6 +37,13 @@ impl DayRollup {
             Tier::Day => made.day = buckets.into_iter().next(),
         }
         made
+    }
+
+    /// Makes hours and the day of the buckets of five minutes.
+    fn with_wider_tiers(mut self) -> Self {
+        self.hours = merged(&self.five_minutes, Tier::Hour);
+        self.day = merged(&self.hours, Tier::Day).into_iter().next();
+        self
     }
 
     /// The buckets of a tier.
@@ -82,9 +91,28 @@ pub fn roll(times: &[i64], values: &[f64], has_sketch: bool) -> DayRollup {
             sketch.add(*value);
         }
     }
-    rolled.hours = merged(&rolled.five_minutes, Tier::Hour);
-    rolled.day = merged(&rolled.hours, Tier::Day).into_iter().next();
-    rolled
+    rolled.with_wider_tiers()
+}
+
+/// Rolls up samples of one series and one day that are distributions, in order of time.
+pub(crate) fn roll_distributions(samples: &[(i64, Distribution)]) -> DayRollup {
+    let mut rolled = DayRollup::default();
+    let mut hour = None;
+    for (time, one) in samples {
+        let bucket = one.bucket(Tier::FiveMinutes.start_of(*time));
+        match rolled.five_minutes.last_mut() {
+            Some(last) if last.start == bucket.start => last.merge(&bucket),
+            _ => rolled.five_minutes.push(bucket),
+        }
+        let start = Tier::Hour.start_of(*time);
+        if hour.replace(start) != Some(start) {
+            rolled.hour_sketches.push(Sketch::default());
+        }
+        if let Some(sketch) = rolled.hour_sketches.last_mut() {
+            one.add_to(sketch);
+        }
+    }
+    rolled.with_wider_tiers()
 }
 
 fn merged(buckets: &[Bucket], tier: Tier) -> Vec<Bucket> {

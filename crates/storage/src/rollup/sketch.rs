@@ -32,10 +32,25 @@ struct Bins {
 }
 
 impl Bins {
+    /// The number of the bin of a distance.
+    fn bin_of(distance: f64) -> i32 {
+        (distance.min(LARGEST).ln() / GAMMA.ln()).ceil() as i32
+    }
+
     fn add(&mut self, distance: f64) {
-        let bin = (distance.min(LARGEST).ln() / GAMMA.ln()).ceil() as i32;
+        let bin = Self::bin_of(distance);
         self.room_for(bin, bin);
         self.counts[(bin - self.offset) as usize] += 1;
+    }
+
+    /// Adds counts of bins, by number and in order.
+    fn add_all(&mut self, bins: &[(i32, u64)]) {
+        let (Some((first, _)), Some((last, _))) = (bins.first(), bins.last()) else { return };
+        self.room_for(*first, *last);
+        for (bin, count) in bins {
+            let mine = &mut self.counts[(bin - self.offset) as usize];
+            *mine = mine.saturating_add(*count);
+        }
     }
 
     fn merge(&mut self, other: &Self) {
@@ -68,13 +83,33 @@ impl Bins {
         self.counts.iter().sum()
     }
 
-    /// The distance that stands for a bin: it is equally far, by ratio, from both of its ends.
     fn distance(&self, index: usize) -> f64 {
-        2.0 * GAMMA.powi(self.offset + index as i32) / (1.0 + GAMMA)
+        middle_of(self.offset + index as i32)
     }
 }
 
+/// The distance that stands for a bin: it is equally far, by ratio, from both of its ends.
+fn middle_of(bin: i32) -> f64 {
+    2.0 * GAMMA.powi(bin) / (1.0 + GAMMA)
+}
+
 impl Sketch {
+    /// The number of the bin of a positive value; `None` for what counts as zero.
+    pub(super) fn bin_of(value: f64) -> Option<i32> {
+        (value >= SMALLEST).then(|| Bins::bin_of(value))
+    }
+
+    /// The value that stands for a bin of positive values.
+    pub(super) fn value_of(bin: i32) -> f64 {
+        middle_of(bin)
+    }
+
+    /// Adds counts of bins of positive values, by number and in order.
+    pub(super) fn add_bins(&mut self, zeros: u64, bins: &[(i32, u64)]) {
+        self.zeros += zeros;
+        self.positive.add_all(bins);
+    }
+
     /// From its parts, as [`Sketch::zeros`], [`Sketch::offset`] and [`Sketch::bins`] give them; `None` when they are not
     /// those of a sketch.
     pub fn from_parts(zeros: u64, offset: i32, counts: Vec<u64>) -> Option<Self> {

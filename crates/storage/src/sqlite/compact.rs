@@ -21,7 +21,7 @@ use super::rollup_file::{NamedRollup, RollupFile, Source, file_of};
 use crate::columns::chunk::{self, Effort};
 use crate::columns::{Columns, Evidence, SeriesName};
 use crate::error::StoreError;
-use crate::rollup::{MICROS_A_DAY, Tier, roll};
+use crate::rollup::{MICROS_A_DAY, Tier};
 
 /// Series whose rollups are stored in one transaction: some forty kilobytes each until then.
 const SLICE: usize = 1024;
@@ -173,18 +173,19 @@ impl Job<'_> {
 }
 
 fn rolled(columns: &Columns, output: &DayWriter) -> Vec<NamedRollup> {
-    let each = columns.values.iter().map(|(number, values)| {
-        let name = output.name(*number);
+    let each = crate::columns::rolled(columns, |number| output.name(number).sketch);
+    let named = each.into_iter().map(|(number, rollup)| {
+        let name = output.name(number);
         NamedRollup {
             name: name.metric.clone(),
             labels: name.labels.clone(),
             resolution: name.resolution,
             // Counters, and only they, have that unit; the conformance rules see to it.
             is_counter: name.metric.ends_with("_total"),
-            rollup: roll(&columns.times, values, name.sketch),
+            rollup,
         }
     });
-    each.filter(|one| one.rollup.day.is_some()).collect()
+    named.collect()
 }
 
 fn store(
@@ -311,16 +312,16 @@ impl Input {
             let blob = row.get_ref(0).and_then(|value| Ok(value.as_blob()?));
             let hours = day * MICROS_A_DAY..(day + 1) * MICROS_A_DAY;
             let decoded = chunk::decode(blob.map_err(|error| self.wrap(error))?).and_then(|found| {
-                let is_sound = found.times.iter().all(|time| hours.contains(time));
+                let is_sound = found.all_times().all(|time| hours.contains(time));
                 is_sound.then_some(found).ok_or_else(|| "it has times of another day".to_owned())
             });
-            let mut found = match decoded {
+            let found = match decoded {
                 Ok(found) => found,
                 Err(reason) => {
                     // One chunk must not take the day of all others with it.
                     if !self.is_damaged.replace(true) {
                         tracing::error!(
-                            "{}: a chunk of monitor {} is left out: {reason}",
+                            "{}: a chunk of source {} is left out: {reason}",
                             self.path.display(),
                             key.0
                         );
@@ -328,14 +329,8 @@ impl Input {
                     continue;
                 }
             };
-            for failure in found.failures.iter_mut().filter(|failure| **failure != 0) {
-                *failure += self.evidence;
-            }
-            found.values = found
-                .values
-                .into_iter()
-                .map(|(series, values)| (number(&self.names, series), values))
-                .collect();
+            let found =
+                found.renumbered(|series| number(&self.names, series), |failure| failure + self.evidence);
             columns.append(&found);
         }
         Ok(())

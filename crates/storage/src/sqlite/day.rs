@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use rustc_hash::FxHashMap;
-use wise_core::{CheckRecord, MonitorId, SourceName};
+use wise_core::{CheckRecord, MetricRef, MonitorId, SourceName};
 
-use super::head::{Head, Row, SeriesKey};
+use super::head::{Entry, Head, Row, RowDistribution, SeriesKey};
 use super::names::{Names, SeriesLimit};
 use super::open::{Access, migrate, open};
 use super::sources::SourceKey;
@@ -41,10 +41,14 @@ pub(super) const STEPS: &[&str] = &["
     ) STRICT;
 ", "
     ALTER TABLE name ADD COLUMN sketch INTEGER NOT NULL DEFAULT 0;
+", "
+    -- Nothing of the tables: journal and chunks may have distributions.
 "];
 
 /// First byte of a journal entry.
 const JOURNAL_FORMAT: u8 = 1;
+/// The same, of one that has distributions behind its rows.
+const WITH_DISTRIBUTIONS: u8 = 2;
 /// Evidence kept of a probe's failures of one class and code in an hour: a failure that comes and goes every minute would
 /// otherwise take thirty times the room of everything else. Changes of status keep theirs in the main record.
 const EVIDENCE_AN_HOUR: u32 = 3;
@@ -157,10 +161,11 @@ impl Day {
             let sequence: i64 = row.get(0).map_err(|e| self.wrap(e))?;
             let blob = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).map_err(|e| self.wrap(e))?;
             self.sequence = sequence;
-            for row in read_journal(blob).map_err(|reason| self.damaged(reason))? {
+            let entry = read_journal(blob).map_err(|reason| self.damaged(reason))?;
+            for (row, distributions) in entry.each() {
                 // A sealing may have been cut off between sealing a series and clearing the journal.
                 if sealed.get(&(row.monitor, row.probe, row.origin)).is_none_or(|upto| sequence > *upto) {
-                    self.head.push(&row);
+                    self.head.push(row, distributions);
                 }
             }
         }
@@ -282,8 +287,9 @@ impl Day {
                 values,
             });
         }
-        let stored = write_rows(transaction, &path, &rows)?;
-        self.show(stored, &rows);
+        let entry = Entry { rows, distributions: Vec::new() };
+        let stored = write_entry(transaction, &path, &entry)?;
+        self.show(stored, &entry);
         Ok(())
     }
 
@@ -295,9 +301,10 @@ impl Day {
         let path = self.path.clone();
         let wrap = |error: rusqlite::Error| StoreError::sqlite(&path, &error);
         let transaction = self.connection.transaction().map_err(wrap)?;
-        let mut rows = Vec::new();
+        let mut entry = Entry::default();
         for one in samples {
             let Some(source) = key_of(&one.source) else { continue };
+            let row = u32::try_from(entry.rows.len()).unwrap_or(u32::MAX);
             let probe = self.names.probe(&transaction, SAMPLES).map_err(wrap)?;
             let mut values = Vec::with_capacity(one.readings.len());
             let mut refused = 0;
@@ -309,8 +316,18 @@ impl Day {
                     Err(error) => return Err(wrap(error)),
                 }
             }
+            for (metric, labels, sample) in &one.distributions {
+                let metric = MetricRef::Declared(metric);
+                match self.names.admitted(&transaction, source, &metric, labels) {
+                    Ok(Some(series)) => {
+                        entry.distributions.push(RowDistribution { row, series, sample: sample.clone() });
+                    }
+                    Ok(None) => refused += 1,
+                    Err(error) => return Err(wrap(error)),
+                }
+            }
             self.names.refuse(refused, &one.source);
-            rows.push(Row {
+            entry.rows.push(Row {
                 monitor: source,
                 probe,
                 origin: self.origin,
@@ -321,16 +338,16 @@ impl Day {
                 values,
             });
         }
-        let stored = write_rows(transaction, &path, &rows)?;
-        self.show(stored, &rows);
+        let stored = write_entry(transaction, &path, &entry)?;
+        self.show(stored, &entry);
         Ok(())
     }
 
-    /// Shows rows to readers that are in the journal now.
-    fn show(&mut self, sequence: Option<i64>, rows: &[Row]) {
+    /// Shows readers what is in the journal now.
+    fn show(&mut self, sequence: Option<i64>, entry: &Entry) {
         if let Some(sequence) = sequence {
             self.sequence = sequence;
-            rows.iter().for_each(|row| self.head.push(row));
+            entry.each().for_each(|(row, distributions)| self.head.push(row, distributions));
         }
     }
 
@@ -424,12 +441,15 @@ fn whole_millis(micros: i64) -> i64 {
 }
 
 /// Writes an entry of the journal, and answers its number; `None` without rows.
-fn write_rows(transaction: Transaction<'_>, path: &Path, rows: &[Row]) -> Result<Option<i64>, StoreError> {
-    if rows.is_empty() {
+fn write_entry(transaction: Transaction<'_>, path: &Path, entry: &Entry) -> Result<Option<i64>, StoreError> {
+    if entry.rows.is_empty() {
         return Ok(None);
     }
     let wrap = |error: rusqlite::Error| StoreError::sqlite(path, &error);
-    let blob = write_journal(rows).map_err(|reason| StoreError::Other { path: path.to_owned(), reason })?;
+    let blob = write_journal(entry).map_err(|error| {
+        let reason = error.to_string();
+        StoreError::Other { path: path.to_owned(), reason }
+    })?;
     transaction
         .prepare_cached("INSERT INTO journal (rows) VALUES (?1)")
         .and_then(|mut statement| statement.execute([blob]))
@@ -439,13 +459,24 @@ fn write_rows(transaction: Transaction<'_>, path: &Path, rows: &[Row]) -> Result
     Ok(Some(sequence))
 }
 
-fn write_journal(rows: &[Row]) -> Result<Vec<u8>, String> {
-    postcard::to_extend(rows, vec![JOURNAL_FORMAT]).map_err(|error| error.to_string())
+fn write_journal(entry: &Entry) -> Result<Vec<u8>, postcard::Error> {
+    if entry.distributions.is_empty() {
+        return postcard::to_extend(&entry.rows, vec![JOURNAL_FORMAT]);
+    }
+    let rows = postcard::to_extend(&entry.rows, vec![WITH_DISTRIBUTIONS])?;
+    postcard::to_extend(&entry.distributions, rows)
 }
 
-fn read_journal(blob: &[u8]) -> Result<Vec<Row>, String> {
+fn read_journal(blob: &[u8]) -> Result<Entry, String> {
+    let error = |error: postcard::Error| error.to_string();
     match blob.split_first() {
-        Some((&JOURNAL_FORMAT, rows)) => postcard::from_bytes(rows).map_err(|error| error.to_string()),
+        Some((&JOURNAL_FORMAT, rows)) => {
+            Ok(Entry { rows: postcard::from_bytes(rows).map_err(error)?, distributions: Vec::new() })
+        }
+        Some((&WITH_DISTRIBUTIONS, rest)) => {
+            let (rows, rest) = postcard::take_from_bytes(rest).map_err(error)?;
+            Ok(Entry { rows, distributions: postcard::from_bytes(rest).map_err(error)? })
+        }
         Some((other, _)) => Err(format!("journal format {other} is not known here")),
         None => Err("an empty journal entry".to_owned()),
     }

@@ -122,8 +122,8 @@ impl Exporter<'_> {
         found.rotate_left(head);
         for ((_, probe, origin), columns) in found {
             let columns = columns.within(range.clone());
-            for number in columns.values.keys().chain([&probe]) {
-                file.learn_name(*number).map_err(wrap)?;
+            for number in columns.series().chain([probe]) {
+                file.learn_name(number).map_err(wrap)?;
             }
             file.learn_origin(origin).map_err(wrap)?;
             let probe = file.names.get(&probe).map(|name| name.metric.as_str()).unwrap_or_default();

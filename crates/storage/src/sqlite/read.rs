@@ -16,9 +16,9 @@ use super::pool::Pooled;
 use super::rollup_chunk::Wanted;
 use super::rollup_file;
 use super::sources::SourceKey;
-use crate::columns::chunk;
+use crate::columns::chunk::{self, Samples};
 use crate::error::StoreError;
-use crate::query::{Aggregate, Found, Piece, QueryPlan, Resolution, SeriesPieces, series_of};
+use crate::query::{Aggregate, DaySamples, Found, QueryPlan, Resolution, SeriesPieces, series_of};
 use crate::rollup::Tier;
 
 /// A file that is renamed while it is looked for is found at the second try, or the third.
@@ -45,7 +45,8 @@ impl Drop for Reader<'_> {
     }
 }
 
-type Samples = BTreeMap<String, Vec<(i64, f64)>>;
+/// The samples of a day by labels.
+type ByLabels = BTreeMap<String, DaySamples>;
 
 impl<'d> Reader<'d> {
     pub(super) fn new(days: &'d Days) -> Result<Self, StoreError> {
@@ -200,7 +201,7 @@ impl<'d> Reader<'d> {
     ) -> Result<(), StoreError> {
         let mut states = self.files.get(&day).cloned().unwrap_or_default();
         for attempt in 1..=TRIES {
-            let mut samples = Samples::new();
+            let mut samples = ByLabels::new();
             let mut is_gone = false;
             for state in states.iter().copied() {
                 let path = day_file(&self.days.folder, day, state);
@@ -225,7 +226,7 @@ impl<'d> Reader<'d> {
                 continue;
             }
             for (labels, samples) in samples {
-                found.entry(labels).or_default().entry(day).or_default().push(Piece::Raw(samples));
+                found.entry(labels).or_default().entry(day).or_default().extend(samples.pieces(plan));
             }
             break;
         }
@@ -239,7 +240,7 @@ impl<'d> Reader<'d> {
         (day, state): (i64, State),
         source: SourceKey,
         plan: &QueryPlan,
-        samples: &mut Samples,
+        samples: &mut ByLabels,
     ) -> Result<(), StoreError> {
         let wrap = |error: rusqlite::Error| StoreError::sqlite(path, &error);
         let mut statement = match file.prepare_cached("SELECT id, labels FROM name WHERE name = ?1") {
@@ -253,19 +254,17 @@ impl<'d> Reader<'d> {
             return Ok(());
         }
         let (from, to) = (plan.from.as_micros(), plan.to.as_micros());
-        let take = |samples: &mut Samples, labels: &str, times: &[i64], values: &[f64]| {
-            let fitting = times
-                .iter()
-                .zip(values)
-                .filter(|(time, value)| (from..to).contains(*time) && !value.is_nan());
-            samples
-                .entry(labels.to_owned())
-                .or_default()
-                .extend(fitting.map(|(time, value)| (*time, *value)));
+        let range = from..to;
+        let take = |samples: &mut ByLabels, labels: &str, found: Samples<'_>| {
+            // A look-up before an owned key: this runs once a chunk and series.
+            match samples.get_mut(labels) {
+                Some(known) => known.take(&range, found),
+                None => samples.entry(labels.to_owned()).or_default().take(&range, found),
+            }
         };
         // The head is read first: what is sealed in between is then read twice, which does no harm, instead of not at
         // all. It goes behind the chunks, because of two samples with the same time the later one counts.
-        let mut head = Samples::new();
+        let mut head = ByLabels::new();
         if state == State::Open
             && let Some(opened) = self.days.lock().days.get(&day)
         {
@@ -273,7 +272,12 @@ impl<'d> Reader<'d> {
             for columns in opened.head.series.range(all).map(|(_, columns)| columns) {
                 for (id, values) in &columns.values {
                     if let Some(labels) = names.get(id) {
-                        take(&mut head, labels, &columns.times, values);
+                        take(&mut head, labels, Samples::Numbers(&columns.times, values));
+                    }
+                }
+                for (id, all) in &columns.distributions {
+                    if let Some(labels) = names.get(id) {
+                        take(&mut head, labels, Samples::Distributions(all.clone()));
                     }
                 }
             }
@@ -286,9 +290,9 @@ impl<'d> Reader<'d> {
         let mut rows = statement.query(params![source, from, to]).map_err(wrap)?;
         while let Some(row) = rows.next().map_err(wrap)? {
             let blob = row.get_ref(0).and_then(|value| Ok(value.as_blob()?)).map_err(wrap)?;
-            let found = |id, times: &[i64], values: &[f64]| {
+            let found = |id, found: Samples<'_>| {
                 if let Some(labels) = names.get(&id) {
-                    take(samples, labels, times, values);
+                    take(samples, labels, found);
                 }
             };
             chunk::decode_series(blob, |id| names.contains_key(&id), found)

@@ -28,6 +28,8 @@ static TOTAL: MetricSpec = MetricSpec::latency("t.total_seconds", "Total", "Time
 static SIZE: MetricSpec = MetricSpec::bytes("t.table.size_bytes", "Size", "Size of a table");
 static REQUESTS: MetricSpec = MetricSpec::total("t.requests_total", "Requests", "Requests so far");
 
+static DURATION: MetricSpec = MetricSpec::latency("t.duration_seconds", "Duration", "Durations of requests");
+
 /// The start of every test's time: 2024-10-04, at midnight.
 const START: Timestamp = Timestamp::from_seconds(20_000 * 86_400);
 

@@ -4,14 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use wise_core::{Failure, MonitorId, Reading, SourceId, SourceName, Status, Timestamp, common};
+use wise_core::{Failure, Labels, MonitorId, Reading, SourceId, SourceName, Status, Timestamp, common};
 use wise_storage::ports::{DefinitionStore, HistoryStore, SourceSamples, Store};
+use wise_storage::rollup::Distribution;
 use wise_storage::{
     Aggregate, MongoOptions, MongoStore, Movable, QueryPlan, ResultQuery, SqliteStore, Timing, migrate,
 };
 use wise_testbed::Mongo;
 
-use crate::{REQUESTS, SIZE, START, TOTAL, added, at, check, definition, embedded, sized};
+use crate::{DURATION, REQUESTS, SIZE, START, TOTAL, added, at, check, definition, embedded, sized};
 
 const DAY: u64 = 86_400;
 const NOW: Timestamp = Timestamp::from_seconds((20_000 + 10) * 86_400 + 3600);
@@ -48,7 +49,12 @@ fn filled(folder: &Path) -> (SqliteStore, Vec<MonitorId>) {
         store.append(&records).unwrap();
         let readings =
             vec![Reading::exact(&TOTAL, 0.1 + (quarter % 19) as f64 * 0.01), sized("täble", quarter as f64)];
-        store.append_samples(&[SourceSamples { source: server(), time: at(second), readings }]).unwrap();
+        let mut samples = SourceSamples::of(server(), at(second), readings);
+        let durations = (1..=quarter % 5 + 1).map(|n| 0.1 + (n * 3 + quarter % 23) as f64 / 1000.0);
+        samples
+            .distributions
+            .extend(Distribution::of(durations).map(|one| (&DURATION, Labels::default(), one)));
+        store.append_samples(&[samples]).unwrap();
     }
     let number_of = |number: u64| {
         let to = if number.is_multiple_of(2) { Status::Healthy } else { Status::Unhealthy };
@@ -91,7 +97,7 @@ fn everything(store: &dyn Store, monitors: &[MonitorId]) -> Everything {
     found.extend(store.sources().unwrap().iter().map(ToString::to_string));
     let monitors = monitors.iter().copied().map(SourceId::Monitor);
     for source in monitors.chain([server().into()]) {
-        for metric in [TOTAL.name, SIZE.name, REQUESTS.name] {
+        for metric in [TOTAL.name, SIZE.name, REQUESTS.name, DURATION.name] {
             for aggregate in ["avg", "min", "max", "sum", "last", "count", "stddev", "increase", "p50", "p95"]
             {
                 // What a value that is no counter went up says nothing.

@@ -2,9 +2,10 @@
 
 use wise_core::{Labels, Reading, ReadingValue, SourceId, SourceName};
 use wise_storage::ports::{SourceSamples, Store};
+use wise_storage::rollup::Distribution;
 use wise_storage::{Aggregate, Grouping, QueryPlan, ResultQuery};
 
-use crate::{Bed, REQUESTS, SIZE, START, TOTAL, added, at, check, on_every_backend, sized};
+use crate::{Bed, DURATION, REQUESTS, SIZE, START, TOTAL, added, at, check, on_every_backend, sized};
 
 const DAY: u64 = 86_400;
 
@@ -13,7 +14,7 @@ fn server() -> SourceName {
 }
 
 fn samples(source: &SourceName, second: u64, readings: Vec<Reading>) -> SourceSamples {
-    SourceSamples { source: source.clone(), time: at(second), readings }
+    SourceSamples::of(source.clone(), at(second), readings)
 }
 
 fn requests(endpoint: &str, total: f64) -> Reading {
@@ -148,6 +149,84 @@ fn samples_that_are_given_twice_are_kept_once() {
         in_every_state(bed, store, |store, state| {
             assert_eq!(value(store, server(), REQUESTS.name, "count"), Some(4.0), "{state}");
             assert_eq!(value(store, server(), REQUESTS.name, "increase"), Some(3.0), "{state}");
+        });
+    });
+}
+
+#[test]
+fn distributions_answer_every_quantile_to_a_hundredth_over_any_range() {
+    on_every_backend(|bed| {
+        let store = bed.open(START);
+        let mut all: Vec<(u64, f64)> = Vec::new();
+        let endpoints = ["/a", "/b"].map(|endpoint| Labels::one("endpoint", endpoint));
+        for tick in 0..720_u64 {
+            let second = tick * 120;
+            let mut one = samples(&server(), second, vec![requests("/a", tick as f64)]);
+            for (place, labels) in endpoints.iter().enumerate() {
+                // Some ticks have no request, and most have several.
+                let count = (tick * 7 + place as u64 * 3) % 11;
+                let value =
+                    |n: u64| ((((tick * 31 + n * 17 + place as u64) % 997) as f64 / 997.0) * 8.0 - 8.0).exp();
+                let values: Vec<f64> = (0..count).map(value).collect();
+                all.extend(values.iter().map(|value| (second, *value)));
+                one.distributions
+                    .extend(Distribution::of(values).map(|one| (&DURATION, labels.clone(), one)));
+            }
+            store.append_samples(&[one]).unwrap();
+            if tick % 100 == 0 {
+                store.maintain(at(second)).unwrap();
+            }
+        }
+        let exact = |from: u64, to: u64, q: f64| {
+            let mut values: Vec<f64> = all
+                .iter()
+                .filter(|(second, _)| (from..to).contains(second))
+                .map(|(_, value)| *value)
+                .collect();
+            values.sort_by(f64::total_cmp);
+            (values.len(), values[((q * values.len() as f64).ceil() as usize).clamp(1, values.len()) - 1])
+        };
+        in_every_state(bed, store, |store, state| {
+            let ask = |from: u64, to: u64, count: usize, aggregate: &str| {
+                let aggregate = Aggregate::from_name(aggregate).unwrap();
+                let mut plan = QueryPlan::of(server(), DURATION.name, (at(from), at(to)), count, aggregate);
+                plan.grouping = Grouping::By(Vec::new());
+                store.answer(&plan).unwrap().series.remove(0).points
+            };
+            for (from, to) in [(0, DAY), (4 * 3600, 8 * 3600)] {
+                for (name, q) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)] {
+                    let (count, exact) = exact(from, to, q);
+                    let found = ask(from, to, 1, name);
+                    assert_eq!(found.len(), 1, "{state}");
+                    assert!(
+                        (found[0].1 / exact - 1.0).abs() <= 0.0101,
+                        "{state} {name} of {count} values: {} instead of {exact}",
+                        found[0].1
+                    );
+                    let counted: f64 = ask(from, to, 24, "count").iter().map(|(_, value)| value).sum();
+                    assert_eq!(counted, count as f64, "{state}: every request is counted once");
+                }
+            }
+            // By the hour too, and the mean and the extremes are those of the values.
+            for (hour, (_, p95)) in ask(0, DAY, 24, "p95").into_iter().enumerate() {
+                let (_, exact) = exact(hour as u64 * 3600, (hour as u64 + 1) * 3600, 0.95);
+                assert!(
+                    (p95 / exact - 1.0).abs() <= 0.0101,
+                    "{state}: hour {hour}: {p95} instead of {exact}"
+                );
+            }
+            let largest = all.iter().map(|(_, value)| *value).fold(0.0, f64::max);
+            let mean = all.iter().map(|(_, value)| *value).sum::<f64>() / all.len() as f64;
+            let spread = all.iter().map(|(_, value)| (value - mean).powi(2)).sum::<f64>() / all.len() as f64;
+            // Rollups round to an eighth of the deviation in a bucket.
+            let near = spread.sqrt() / 8.0;
+            for (name, exact) in [("max", largest), ("avg", mean), ("stddev", spread.sqrt())] {
+                let found = ask(0, DAY, 1, name)[0].1;
+                assert!((found - exact).abs() <= near, "{state}: {name} is {found} instead of {exact}");
+            }
+            let plan = QueryPlan::of(server(), DURATION.name, (START, at(DAY)), 1, Aggregate::Count);
+            assert_eq!(store.answer(&plan).unwrap().series.len(), 2, "{state}: one by endpoint");
+            assert_eq!(value(store, server(), REQUESTS.name, "count"), Some(720.0), "{state}");
         });
     });
 }

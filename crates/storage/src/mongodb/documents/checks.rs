@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wise_core::{SourceId, Status, Timestamp};
 
 use super::{LabelMap, clean, damaged, date, decoded, encoded_raw, label_map, label_text, micros};
-use crate::columns::chunk::{self, Effort};
+use crate::columns::chunk::{self, Effort, Samples};
 use crate::columns::{DOWN, Evidence, Gathering, ProbeColumns, SeriesName};
 use crate::error::StoreError;
 use crate::rollup::{MICROS_A_DAY, Tier};
@@ -275,18 +275,18 @@ impl ReadChunk {
         Ok(count)
     }
 
-    /// Hands over the samples of a metric: labels, times, values.
+    /// Hands over the samples of a metric, by labels.
     pub(in crate::mongodb) fn samples(
         &self,
         metric: &str,
-        mut take: impl FnMut(&str, &[i64], &[f64]),
+        mut take: impl FnMut(&str, Samples<'_>),
     ) -> Result<(), StoreError> {
         let probe = &self.probe;
         let is_wanted =
             |place: u32| probe.series.get(place as usize).is_some_and(|name| name.metric == metric);
-        let found = |place: u32, times: &[i64], values: &[f64]| {
+        let found = |place: u32, samples: Samples<'_>| {
             if let Some(name) = probe.series.get(place as usize) {
-                take(&name.labels, times, values);
+                take(&name.labels, samples);
             }
         };
         chunk::decode_series(&self.data, is_wanted, found).map_err(|reason| damaged(&probe.id, reason))
