@@ -11,7 +11,7 @@ use wise_net::{AllowAll, Net};
 use wise_orchestrator::{Orchestrator, OrchestratorConfig, Sink, Uplink};
 use wise_overview::Overview;
 use wise_storage::{Consumers, KeySource, MongoStore, Observer, Recorder, RemoteState, Sealer, Stored};
-use wise_telemetry::{CheckResult, HealthChecks, HealthStatus, HttpMetrics, Metrics};
+use wise_telemetry::{CheckResult, HealthChecks, HealthStatus, HttpMetrics, Metrics, Thresholds};
 
 use crate::environment::Environment;
 use crate::event_log::EventLog;
@@ -143,7 +143,7 @@ pub(crate) fn compose(
     }
     let mut http_metrics = None;
     let metrics = Metrics::new(|metrics| {
-        http_metrics = Some(HttpMetrics::register(metrics));
+        http_metrics = Some(HttpMetrics::register(metrics, Thresholds::default()));
         let (stats, state) = (orchestrator.stats().clone(), recorder.state().clone());
         wise_api::register_metrics(
             metrics,

@@ -1,6 +1,8 @@
 //! Counting and timing HTTP requests.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
@@ -8,73 +10,98 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+
+use crate::requests::{BUCKETS, RequestSummary, Requests, RouteStatistics, Thresholds, is_error};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROCESS_TIME: HeaderName = HeaderName::from_static("x-process-time");
-/// Upper bounds in seconds.
-const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RequestLabels {
-    method: &'static str,
-    endpoint: String,
-    status: u16,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct EndpointLabels {
-    method: &'static str,
-    endpoint: String,
-}
+/// The endpoint of what no route takes.
+const UNMATCHED: &str = "unmatched";
 
 /// Metrics of HTTP requests: `http_requests_total`, `http_request_duration_seconds`, `http_errors_total` and
-/// `active_requests`. The endpoint is the route's pattern, so that ids in paths make no series.
+/// `active_requests` for Prometheus, and the same by method and endpoint for whoever keeps them. The endpoint is the
+/// route's pattern, so that ids in paths make no series.
 #[derive(Clone, Debug)]
-pub struct HttpMetrics {
-    requests: Family<RequestLabels, Counter>,
-    errors: Family<RequestLabels, Counter>,
-    durations: Family<EndpointLabels, Histogram, fn() -> Histogram>,
-    active: Gauge,
+pub struct HttpMetrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    requests: Requests,
+    active: AtomicI64,
 }
 
 impl HttpMetrics {
     /// Makes the metrics and registers them.
-    pub fn register(registry: &mut Registry) -> Self {
-        let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
-        let metrics = Self {
-            requests: Family::default(),
-            errors: Family::default(),
-            durations: Family::new_with_constructor(histogram),
-            active: Gauge::default(),
-        };
-        registry.register("http_requests", "HTTP requests answered", metrics.requests.clone());
-        registry.register(
-            "http_errors",
-            "HTTP requests answered with a status of 400 or above",
-            metrics.errors.clone(),
-        );
-        registry.register(
-            "http_request_duration_seconds",
-            "Time to answer an HTTP request",
-            metrics.durations.clone(),
-        );
-        registry.register("active_requests", "HTTP requests being answered", metrics.active.clone());
+    pub fn register(registry: &mut Registry, thresholds: Thresholds) -> Self {
+        let inner = Inner { requests: Requests::new(thresholds), active: AtomicI64::new(0) };
+        let metrics = Self(Arc::new(inner));
+        registry.register_collector(Box::new(metrics.clone()));
         metrics
     }
 
-    fn observe(&self, method: &'static str, endpoint: String, status: u16, duration: Duration) {
-        let labels = RequestLabels { method, endpoint: endpoint.clone(), status };
-        if status >= 400 {
-            self.errors.get_or_create(&labels).inc();
-        }
-        self.requests.get_or_create(&labels).inc();
-        self.durations.get_or_create(&EndpointLabels { method, endpoint }).observe(duration.as_secs_f64());
+    /// What is known of each method and endpoint that had a request: counts since the start, which begin at zero with the
+    /// process, and how long requests took since this was last called. It is for one caller, which keeps them.
+    pub fn take(&self) -> Vec<RouteStatistics> {
+        self.0.requests.take()
+    }
+
+    /// All requests together, since the start or [`HttpMetrics::reset`].
+    pub fn summary(&self) -> RequestSummary {
+        self.0.requests.summary()
+    }
+
+    /// Lets the summary begin now. What is counted for Prometheus and for history goes on: a counter that is set back would
+    /// look like a restart there.
+    pub fn reset(&self) {
+        self.0.requests.reset();
+    }
+
+    /// Requests that are being answered.
+    pub fn active(&self) -> i64 {
+        self.0.active.load(Ordering::Relaxed)
+    }
+
+    fn observe(&self, method: &str, endpoint: &str, status: u16, duration: Duration) {
+        self.0.requests.record(method, endpoint, status, duration);
+    }
+}
+
+impl Collector for HttpMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let requests = &self.0.requests;
+        // One family after the other: what is counted in between is in the later ones only.
+        let mut counter = |name: &str, help: &str, is_counted: fn(u16) -> bool| {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            requests.try_each(|method, endpoint, counted| {
+                for (status, count) in counted.by_status.iter().filter(|(status, _)| is_counted(*status)) {
+                    let status = status.to_string();
+                    let labels = [("method", method), ("endpoint", &**endpoint), ("status", &*status)];
+                    ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+                }
+                Ok(())
+            })
+        };
+        counter("http_requests", "HTTP requests answered", |_| true)?;
+        counter("http_errors", "HTTP requests answered with a status of 400 or above", is_error)?;
+        let help = "Time to answer an HTTP request";
+        let mut family =
+            encoder.encode_descriptor("http_request_duration_seconds", help, None, MetricType::Histogram)?;
+        requests.try_each(|method, endpoint, counted| {
+            let bounds = BUCKETS.into_iter().chain([f64::INFINITY]);
+            let buckets: Vec<(f64, u64)> = bounds.zip(counted.buckets).collect();
+            let labels = [("method", method), ("endpoint", &**endpoint)];
+            let (sum, count) = (counted.duration, counted.requests());
+            family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+        })?;
+        let active = ConstGauge::new(self.active());
+        let help = "HTTP requests being answered";
+        active.encode(encoder.encode_descriptor("active_requests", help, None, MetricType::Gauge)?)
     }
 }
 
@@ -95,15 +122,16 @@ pub async fn track(
     let id = RequestId(request_id(&request).into());
     request.extensions_mut().insert(id.clone());
     let metrics = request.app_data::<web::Data<HttpMetrics>>().cloned();
-    let method = known_method(request.method().as_str());
-    let _active = metrics.as_ref().map(|metrics| Active::enter(metrics.active.clone()));
+    let method = request.method().clone();
+    let _active = metrics.as_ref().map(|metrics| Active::enter(HttpMetrics::clone(metrics)));
     let result = next.call(request).await;
     let elapsed = started.elapsed();
     match result {
         Ok(mut response) => {
-            let endpoint = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
             if let Some(metrics) = metrics {
-                metrics.observe(method, endpoint, response.status().as_u16(), elapsed);
+                let pattern = response.request().match_pattern();
+                let endpoint = pattern.as_deref().unwrap_or(UNMATCHED);
+                metrics.observe(method.as_str(), endpoint, response.status().as_u16(), elapsed);
             }
             stamp(response.headers_mut(), &id, elapsed);
             Ok(response)
@@ -112,7 +140,7 @@ pub async fn track(
             // An error of the service becomes its answer here, so that it carries the headers too.
             let mut response = error.error_response();
             if let Some(metrics) = metrics {
-                metrics.observe(method, "unmatched".to_owned(), response.status().as_u16(), elapsed);
+                metrics.observe(method.as_str(), UNMATCHED, response.status().as_u16(), elapsed);
             }
             stamp(response.headers_mut(), &id, elapsed);
             Err(actix_web::error::InternalError::from_response(error, response).into())
@@ -139,27 +167,19 @@ fn request_id(request: &ServiceRequest) -> String {
     given.filter(is_plain).map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
 }
 
-/// Methods as labels: whatever else a client makes up is one series.
-fn known_method(method: &str) -> &'static str {
-    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-        .into_iter()
-        .find(|known| *known == method)
-        .unwrap_or("other")
-}
-
 /// Counts down also when the request is dropped in the middle.
-struct Active(Gauge);
+struct Active(HttpMetrics);
 
 impl Active {
-    fn enter(gauge: Gauge) -> Self {
-        gauge.inc();
-        Self(gauge)
+    fn enter(metrics: HttpMetrics) -> Self {
+        metrics.0.active.fetch_add(1, Ordering::Relaxed);
+        Self(metrics)
     }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.0.dec();
+        self.0.0.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -172,10 +192,11 @@ mod tests {
     #[actix_web::test]
     async fn answers_carry_id_and_time_and_are_counted() {
         let mut http = None;
-        let metrics = Metrics::new(|registry| http = Some(HttpMetrics::register(registry)));
+        let metrics =
+            Metrics::new(|registry| http = Some(HttpMetrics::register(registry, Thresholds::default())));
         let app = test::init_service(
             App::new()
-                .app_data(web::Data::new(http.unwrap()))
+                .app_data(web::Data::new(http.clone().unwrap()))
                 .wrap(from_fn(track))
                 .route("/items/{id}", web::get().to(|| async { HttpResponse::Ok().finish() })),
         )
@@ -195,5 +216,13 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("http_errors_total") && text.contains("active_requests 0"), "{text}");
+        let bucket =
+            r#"http_request_duration_seconds_bucket{le="+Inf",method="GET",endpoint="/items/{id}"} 1"#;
+        assert!(text.contains(bucket), "{text}");
+        let http = http.unwrap();
+        assert_eq!((http.summary().requests, http.summary().errors, http.active()), (2, 1, 0));
+        http.reset();
+        assert_eq!(http.summary().requests, 0);
+        assert_eq!(metrics.render(Format::Prometheus).unwrap(), text, "what is scraped is never set back");
     }
 }
