@@ -85,10 +85,15 @@ impl Collector for Own {
                 "Results that the store never took",
                 stats.discarded + self.recorder.dropped(),
             ),
+            (
+                "wise_store_samples_discarded",
+                "Samples of the server itself and of other sources that are no monitors, which the store never took",
+                self.recorder.samples_dropped(),
+            ),
             ("wise_store_results_stored", "Results stored", self.recorder.stored()),
             (
                 "wise_store_readings_refused",
-                "Readings that were not kept, because their monitor has more series than storage.max_series",
+                "Readings that were not kept, because their source has more series than storage.max_series",
                 self.recorder.refused(),
             ),
         ];

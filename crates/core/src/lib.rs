@@ -53,7 +53,7 @@ pub use report::{
 pub use restart::RestartWatch;
 pub use secret::{MASK, Masker, Secret, SecretLookup, SecretSource, UnresolvedSecret};
 pub use settings::{SealError, SettingsSchema, is_secret_header};
-pub use source::{InvalidSource, SourceId, SourceName};
+pub use source::{InvalidSource, SourceId, SourceKind, SourceName};
 pub use status::Status;
 pub use threshold::{Direction, Severity, Threshold};
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::metric::MetricSpec;
 use crate::monitor_id::MonitorId;
 
 /// What a series belongs to: a monitor, or something else that is measured over time, such as this server, a log stream
@@ -70,6 +71,24 @@ impl FromStr for SourceId {
 /// A source that is no monitor, as `kind:name`: `server:default`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceName(Arc<str>);
+
+/// A kind of source that is no monitor, and what is measured of it: titles, units and help of its metrics come from here.
+#[derive(Debug)]
+pub struct SourceKind {
+    /// What stands before the colon of its sources.
+    pub kind: &'static str,
+    /// For people.
+    pub title: &'static str,
+    /// Its metrics.
+    pub metrics: &'static [&'static MetricSpec],
+}
+
+impl SourceKind {
+    /// A metric by its dotted name.
+    pub fn metric(&self, name: &str) -> Option<&'static MetricSpec> {
+        self.metrics.iter().copied().find(|metric| metric.name == name)
+    }
+}
 
 /// A text that names no source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

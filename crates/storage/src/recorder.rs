@@ -1,4 +1,4 @@
-//! The one writer of checks and events: groups them, stores them, and only then tells anyone.
+//! The one writer of checks, events and samples of other sources: groups them, stores them, and only then tells anyone.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use wise_core::{Batch, CheckRecord, Clock, Event};
 
 use crate::error::StoreError;
-use crate::ports::{Commit, Store};
+use crate::ports::{Commit, SourceSamples, Store};
 
 /// How long results are gathered before they are written together: with the 100 ms that they wait in the
 /// orchestrator, results are on the disk a quarter of a second after the check.
@@ -23,6 +23,8 @@ const ENOUGH: usize = 4000;
 const QUEUE: usize = 1024;
 /// Results kept while the store cannot be written. The oldest are given up first; events never.
 const MAX_PENDING: usize = 100_000;
+/// The same of samples of sources that are no monitors, in numbers and a twentieth of a distribution.
+const MAX_SAMPLES: usize = 200_000;
 /// Pause before a store that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often the store is told that we are alive, so that a restart knows how long we were not.
@@ -64,6 +66,7 @@ pub struct RecorderState {
     dropped: AtomicU64,
     pending: AtomicU64,
     refused: AtomicU64,
+    samples_dropped: AtomicU64,
     error: Mutex<Option<String>>,
 }
 
@@ -88,6 +91,11 @@ impl RecorderState {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// Samples of sources that are no monitors, given up because the store could not be written.
+    pub fn samples_dropped(&self) -> u64 {
+        self.samples_dropped.load(Ordering::Relaxed)
+    }
+
     /// Readings that were not kept, because their monitor has too many series.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
@@ -101,6 +109,7 @@ impl RecorderState {
 
 enum Message {
     Batch(Batch),
+    Samples(SourceSamples),
     Close,
 }
 
@@ -131,6 +140,7 @@ impl Recorder {
             state: state.clone(),
             records: VecDeque::new(),
             events: Vec::new(),
+            samples: VecDeque::new(),
             since_alive: None,
         };
         let thread =
@@ -147,10 +157,22 @@ impl Recorder {
             TrySendError::Full(Message::Batch(batch)) | TrySendError::Disconnected(Message::Batch(batch)) => {
                 batch
             }
-            TrySendError::Full(Message::Close) | TrySendError::Disconnected(Message::Close) => {
-                Batch::default()
-            }
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => Batch::default(),
         })
+    }
+
+    /// Hands over samples of a source that is no monitor, without waiting.
+    ///
+    /// # Errors
+    /// The samples back, when the writer is too far behind.
+    pub fn send_samples(&self, samples: SourceSamples) -> Result<(), Box<SourceSamples>> {
+        match self.inbox.try_send(Message::Samples(samples)) {
+            Err(
+                TrySendError::Full(Message::Samples(samples))
+                | TrySendError::Disconnected(Message::Samples(samples)),
+            ) => Err(Box::new(samples)),
+            _ => Ok(()),
+        }
     }
 
     /// How the writer fares.
@@ -177,6 +199,7 @@ struct Writer {
     state: Arc<RecorderState>,
     records: VecDeque<CheckRecord>,
     events: Vec<Event>,
+    samples: VecDeque<SourceSamples>,
     since_alive: Option<wise_core::Timestamp>,
 }
 
@@ -192,8 +215,10 @@ impl Writer {
                 // What came in while the store rested has one more chance.
                 if !self.write() {
                     let (records, events) = (self.records.len(), self.events.len());
+                    let samples = self.samples.len();
                     tracing::error!(
-                        "{records} results and {events} events are lost: the store cannot be written"
+                        "{records} results, {events} events and {samples} samples of other sources are lost: the store \
+                         cannot be written"
                     );
                 }
                 return;
@@ -220,6 +245,8 @@ impl Writer {
                             window = crossbeam_channel::after(GATHER);
                         }
                     }
+                    // These can wait for the checks.
+                    Ok(Message::Samples(samples)) => self.take_samples(samples),
                     Ok(Message::Close) | Err(_) => return false,
                 },
             }
@@ -236,6 +263,18 @@ impl Writer {
             self.state.dropped.fetch_add(excess as u64, Ordering::Relaxed);
         }
         self.state.pending.store(self.records.len() as u64, Ordering::Relaxed);
+    }
+
+    fn take_samples(&mut self, samples: SourceSamples) {
+        let weight = |one: &SourceSamples| one.readings.len() + 20 * one.distributions.len();
+        self.samples.push_back(samples);
+        let mut all: usize = self.samples.iter().map(weight).sum();
+        while all > MAX_SAMPLES && self.samples.len() > 1 {
+            let Some(oldest) = self.samples.pop_front() else { break };
+            all -= weight(&oldest);
+            let count = oldest.readings.len() + oldest.distributions.len();
+            self.state.samples_dropped.fetch_add(count as u64, Ordering::Relaxed);
+        }
     }
 
     /// Writes what there is; false when the store failed and it stays.
@@ -261,11 +300,22 @@ impl Writer {
                 Err(error) => is_stored = self.failed(&error),
             }
         }
-        if !stored.records.is_empty() || !stored.events.is_empty() {
+        let mut has_written = !stored.records.is_empty() || !stored.events.is_empty();
+        if has_written {
             self.observer.stored(&stored);
-            if is_stored {
-                self.recovered();
+        }
+        // Behind the checks, which do not wait for these.
+        if is_stored && !self.samples.is_empty() {
+            match self.store.append_samples(self.samples.make_contiguous()) {
+                Ok(()) => {
+                    self.samples.clear();
+                    has_written = true;
+                }
+                Err(error) => is_stored = self.failed(&error),
             }
+        }
+        if has_written && is_stored {
+            self.recovered();
         }
         is_stored
     }
@@ -297,6 +347,7 @@ impl Writer {
                 recv(until) -> _ => return true,
                 recv(messages) -> message => match message {
                     Ok(Message::Batch(batch)) => self.take(batch),
+                    Ok(Message::Samples(samples)) => self.take_samples(samples),
                     Ok(Message::Close) | Err(_) => return false,
                 },
             }
