@@ -11,6 +11,7 @@ mod isolation;
 mod kills;
 mod lifecycle;
 mod mongodb;
+mod own_history;
 mod own_trouble;
 mod reports;
 mod secrets;

@@ -8,7 +8,7 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, Error, web};
 use utoipa_actix_web::AppExt;
 use wise_catalog::Catalog;
-use wise_core::Clock;
+use wise_core::{Clock, SourceKind};
 use wise_overview::Overview;
 use wise_storage::ports::Store;
 use wise_telemetry::{HealthChecks, HttpMetrics, Metrics, track};
@@ -34,6 +34,8 @@ pub struct Services {
     pub metrics: Metrics,
     /// Metrics of the API itself.
     pub http_metrics: HttpMetrics,
+    /// Kinds of sources that are no monitors.
+    pub source_kinds: SourceKinds,
     /// Health of the server.
     pub health: HealthChecks,
     /// The time.
@@ -46,6 +48,17 @@ pub struct Services {
     pub hosts: HostRules,
     /// Tells who makes a request.
     pub authenticator: Arc<dyn Authenticator>,
+}
+
+/// The kinds of sources that are no monitors, with their metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceKinds(pub &'static [&'static SourceKind]);
+
+impl SourceKinds {
+    /// A kind by its name.
+    pub(crate) fn get(self, kind: &str) -> Option<&'static SourceKind> {
+        self.0.iter().copied().find(|known| known.kind == kind)
+    }
 }
 
 /// What may be told about the settings.
@@ -102,6 +115,7 @@ pub fn configure(
         live,
         metrics,
         http_metrics,
+        source_kinds,
         health,
         clock,
         started,
@@ -116,6 +130,7 @@ pub fn configure(
         .app_data(web::Data::from(live))
         .app_data(web::Data::new(metrics))
         .app_data(web::Data::new(http_metrics))
+        .app_data(web::Data::new(source_kinds))
         .app_data(web::Data::new(health))
         .app_data(web::Data::from(clock))
         .app_data(web::Data::new(routes::Started(started)))

@@ -16,11 +16,12 @@ mod openapi;
 mod problem;
 mod readings;
 mod routes;
+mod sources;
 mod summary;
 mod view;
 
 pub use access::{Access, Authenticator, EveryoneIsOperator, Permission, permission};
-pub use app::{Info, Services, app, configure};
+pub use app::{Info, Services, SourceKinds, app, configure};
 pub use collector::register as register_metrics;
 pub use guard::HostRules;
 pub use live::{Live, LiveEvents};

@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::Context;
-use wise_api::{EveryoneIsOperator, HostRules, Info, Live, LiveEvents, Services};
+use wise_api::{EveryoneIsOperator, HostRules, Info, Live, LiveEvents, Services, SourceKinds};
 use wise_catalog::{Catalog, Parts};
 use wise_core::{Batch, BuildContext, Clock, Registry, SystemClock};
 use wise_net::{AllowAll, Net};
 use wise_orchestrator::{Orchestrator, OrchestratorConfig, Sink, Uplink};
 use wise_overview::Overview;
 use wise_storage::{Consumers, KeySource, MongoStore, Observer, Recorder, RemoteState, Sealer, Stored};
-use wise_telemetry::{CheckResult, HealthChecks, HealthStatus, HttpMetrics, Metrics, Thresholds};
+use wise_telemetry::{CheckResult, HealthChecks, HealthStatus, HttpMetrics, Metrics};
 
 use crate::environment::Environment;
 use crate::event_log::EventLog;
+use crate::own_history::{OwnHistory, SOURCE_KINDS};
 use crate::past::FromStore;
 use crate::settings::Settings;
 use crate::store::{self, Opened, worker};
@@ -29,6 +30,8 @@ pub(crate) struct Running {
     pub(crate) mongo: Option<Arc<MongoStore>>,
     pub(crate) uplink: Option<Arc<Uplink>>,
     pub(crate) consumers: Arc<Consumers>,
+    /// Keeps what is known of this server itself.
+    pub(crate) own_history: Arc<OwnHistory>,
     /// Set once the server stops.
     pub(crate) stopping: Arc<AtomicBool>,
     /// How many mistakes there are in monitor files.
@@ -143,7 +146,7 @@ pub(crate) fn compose(
     }
     let mut http_metrics = None;
     let metrics = Metrics::new(|metrics| {
-        http_metrics = Some(HttpMetrics::register(metrics, Thresholds::default()));
+        http_metrics = Some(HttpMetrics::register(metrics, settings.server.thresholds()));
         let (stats, state) = (orchestrator.stats().clone(), recorder.state().clone());
         wise_api::register_metrics(
             metrics,
@@ -156,6 +159,9 @@ pub(crate) fn compose(
         );
     });
     let http_metrics = http_metrics.context("the HTTP metrics were not registered")?;
+    let own_history =
+        OwnHistory::new(&settings.checks.location, http_metrics.clone(), recorder.clone(), clock.clone());
+    let own_history = Arc::new(own_history.context("checks.location")?);
     let public_url = settings.public_url()?;
     let names = settings.server.host_names.iter().chain(public_url.iter().map(|(_, host)| host));
     let services = Services {
@@ -165,6 +171,7 @@ pub(crate) fn compose(
         live,
         metrics,
         http_metrics,
+        source_kinds: SourceKinds(SOURCE_KINDS),
         health,
         clock,
         started,
@@ -179,7 +186,17 @@ pub(crate) fn compose(
         hosts: HostRules { names: names.map(|name| name.to_lowercase()).collect() },
         authenticator: Arc::new(EveryoneIsOperator),
     };
-    Ok(Running { services, orchestrator, recorder, mongo, uplink, consumers, stopping, file_problems })
+    Ok(Running {
+        services,
+        orchestrator,
+        recorder,
+        mongo,
+        uplink,
+        consumers,
+        own_history,
+        stopping,
+        file_problems,
+    })
 }
 
 fn watch_remote(health: &mut HealthChecks, remote: Arc<RemoteState>) {

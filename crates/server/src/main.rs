@@ -14,6 +14,7 @@ mod compose;
 mod environment;
 mod event_log;
 mod logging;
+mod own_history;
 mod past;
 mod settings;
 mod store;

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use schemars::JsonSchema;
@@ -19,6 +20,11 @@ const PREFIX: &str = "WISE_";
 const DEFAULT_FILE: &str = "config/wise.toml";
 /// Variables that begin like settings and are something else.
 const OTHER_VARIABLES: [&str; 1] = ["WISE_SECRET_KEY"];
+/// Variables that set something under a name that others have given them. A setting's own variable goes before.
+const ALIASES: [(&str, &str); 2] = [
+    ("SLOW_REQUEST_THRESHOLD", "server.slow_request_threshold"),
+    ("VERY_SLOW_THRESHOLD", "server.very_slow_request_threshold"),
+];
 
 /// All settings.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -57,6 +63,11 @@ pub(crate) struct Server {
     pub(crate) host_names: Vec<String>,
     /// Threads that answer requests.
     pub(crate) workers: usize,
+    /// From how many milliseconds on a request to this server counts as slow. Also the variable SLOW_REQUEST_THRESHOLD.
+    pub(crate) slow_request_threshold: u64,
+    /// From how many milliseconds on it counts as very slow, at least those of a slow one. Also the variable
+    /// VERY_SLOW_THRESHOLD.
+    pub(crate) very_slow_request_threshold: u64,
 }
 
 /// Where everything is kept.
@@ -81,7 +92,7 @@ pub(crate) struct Storage {
     pub(crate) max_bytes: u64,
     /// Memory for results that are not compressed yet, in bytes.
     pub(crate) head_bytes: usize,
-    /// Series with labels that one monitor may have in a day; readings beyond are not kept.
+    /// Series with labels that one monitor, or another source, may have in a day; readings beyond are not kept.
     pub(crate) max_series: usize,
 }
 
@@ -163,7 +174,35 @@ impl Default for Server {
             public_url: String::new(),
             host_names: Vec::new(),
             workers: 2,
+            slow_request_threshold: 1000,
+            very_slow_request_threshold: 3000,
         }
+    }
+}
+
+impl Server {
+    /// From when on a request is slow.
+    pub(crate) fn thresholds(&self) -> wise_telemetry::Thresholds {
+        wise_telemetry::Thresholds {
+            slow: Duration::from_millis(self.slow_request_threshold),
+            very_slow: Duration::from_millis(self.very_slow_request_threshold),
+        }
+    }
+
+    fn check_thresholds(&self) -> anyhow::Result<()> {
+        let (slow, very_slow) = (self.slow_request_threshold, self.very_slow_request_threshold);
+        if slow == 0 {
+            bail!(
+                "server.slow_request_threshold: `0` would make every request slow: use milliseconds from 1 on, such as 1000"
+            );
+        }
+        if very_slow < slow {
+            bail!(
+                "server.very_slow_request_threshold: `{very_slow}` is less than the {slow} ms of \
+                 server.slow_request_threshold: use as many milliseconds or more"
+            );
+        }
+        Ok(())
     }
 }
 
@@ -288,6 +327,15 @@ impl Settings {
             })?;
             builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
         }
+        for (name, path) in ALIASES {
+            let Some(text) = environment.get(name) else { continue };
+            let text = text.trim();
+            // By hand: an error of the layers below would name the setting, and not what was written.
+            if text.parse::<u64>().is_err() {
+                bail!("{name}: `{text}` is no whole number of milliseconds: use one such as 1000");
+            }
+            builder = builder.set_override(path, text).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
+        }
         let mut warnings = Vec::new();
         let known = variables();
         for (name, value) in environment.with_prefix(PREFIX) {
@@ -401,10 +449,11 @@ impl Settings {
             ("retention_1h", storage.retention_1h),
             ("retention_1d", storage.retention_1d),
         ] {
-            if value.0 < std::time::Duration::from_secs(86_400) {
+            if value.0 < Duration::from_secs(86_400) {
                 bail!("storage.{name}: `{value}` is shorter than 1d, and whole days are removed");
             }
         }
+        self.server.check_thresholds()?;
         if self.server.workers == 0 {
             bail!("server.workers must be above 0");
         }
@@ -600,6 +649,37 @@ mod tests {
         );
         assert!(text("", &[("WISE_STORAGE__RETENTION", "0s")]).contains("storage.retention"));
         assert!(text("", &[("WISE_EGRESS__ADDRESSES", "x")]).contains("egress.addresses"));
+    }
+
+    #[test]
+    fn thresholds_of_requests_have_two_names() {
+        let thresholds =
+            |text, pairs: &[(&str, &str)]| load(text, pairs).map(|it| it.settings.server.thresholds());
+        let millis = |slow, very_slow| wise_telemetry::Thresholds {
+            slow: Duration::from_millis(slow),
+            very_slow: Duration::from_millis(very_slow),
+        };
+        assert_eq!(thresholds("", &[]).unwrap(), millis(1000, 3000));
+        let given = [("SLOW_REQUEST_THRESHOLD", "250"), ("VERY_SLOW_THRESHOLD", " 750 ")];
+        assert_eq!(thresholds("[server]\nslow_request_threshold = 5\n", &given).unwrap(), millis(250, 750));
+        let both = [("SLOW_REQUEST_THRESHOLD", "250"), ("WISE_SERVER__SLOW_REQUEST_THRESHOLD", "20")];
+        assert_eq!(thresholds("", &both).unwrap(), millis(20, 3000));
+        let wrong = |pairs: &[(&str, &str)]| thresholds("", pairs).unwrap_err().to_string();
+        for text in ["1s", "-1", "1.5", ""] {
+            let said = wrong(&[("SLOW_REQUEST_THRESHOLD", text)]);
+            let start = format!("SLOW_REQUEST_THRESHOLD: `{text}` is no whole number of milliseconds");
+            assert!(said.starts_with(&start) && said.ends_with("such as 1000"), "{said}");
+        }
+        assert!(wrong(&[("SLOW_REQUEST_THRESHOLD", "0")]).contains("server.slow_request_threshold: `0`"));
+        let said = wrong(&[("VERY_SLOW_THRESHOLD", "999")]);
+        assert!(
+            said.contains("server.very_slow_request_threshold: `999` is less than the 1000 ms"),
+            "{said}"
+        );
+        assert!(
+            wrong(&[("WISE_SERVER__VERY_SLOW_REQUEST_THRESHOLD", "x")])
+                .contains("very_slow_request_threshold")
+        );
     }
 
     #[test]

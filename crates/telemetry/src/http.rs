@@ -67,7 +67,9 @@ impl HttpMetrics {
         self.0.active.load(Ordering::Relaxed)
     }
 
-    fn observe(&self, method: &str, endpoint: &str, status: u16, duration: Duration) {
+    /// Counts a request. [`track`] does it; this is for a service with a middleware of its own. The endpoint is the route's
+    /// pattern, and never a path.
+    pub fn record(&self, method: &str, endpoint: &str, status: u16, duration: Duration) {
         self.0.requests.record(method, endpoint, status, duration);
     }
 }
@@ -131,7 +133,7 @@ pub async fn track(
             if let Some(metrics) = metrics {
                 let pattern = response.request().match_pattern();
                 let endpoint = pattern.as_deref().unwrap_or(UNMATCHED);
-                metrics.observe(method.as_str(), endpoint, response.status().as_u16(), elapsed);
+                metrics.record(method.as_str(), endpoint, response.status().as_u16(), elapsed);
             }
             stamp(response.headers_mut(), &id, elapsed);
             Ok(response)
@@ -140,7 +142,7 @@ pub async fn track(
             // An error of the service becomes its answer here, so that it carries the headers too.
             let mut response = error.error_response();
             if let Some(metrics) = metrics {
-                metrics.observe(method.as_str(), UNMATCHED, response.status().as_u16(), elapsed);
+                metrics.record(method.as_str(), UNMATCHED, response.status().as_u16(), elapsed);
             }
             stamp(response.headers_mut(), &id, elapsed);
             Err(actix_web::error::InternalError::from_response(error, response).into())

@@ -8,17 +8,20 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
 use wise_catalog::{Catalog, CatalogEntry};
-use wise_core::{Clock, FieldError, HumanDuration, MetricKind, Plugin, Timestamp};
+use wise_core::{Clock, FieldError, HumanDuration, MetricKind, Plugin, SourceId, SourceName, Timestamp};
 use wise_overview::Overview;
 use wise_storage::ports::Store;
 use wise_storage::{Aggregate, Piece, QueryPlan, SeriesPieces, StoreError};
 
+use super::blocking;
 use super::history::range;
-use super::query::{chosen, list};
+use super::query::list;
 use crate::access::{Access, permission::MonitorsRead};
+use crate::app::SourceKinds;
 use crate::collector::{OWN_LABELS, found_prefix};
 use crate::csv::quoted;
 use crate::problem::{Kind, Problem};
+use crate::sources::{self, Chosen, Wanted};
 
 /// Text is handed on in parts of this size.
 const PART: usize = 64 * 1024;
@@ -31,10 +34,12 @@ const WAITING: usize = 8;
 pub(crate) struct ExportParams {
     /// `csv` or `openmetrics`, which `promtool tsdb create-blocks-from openmetrics` takes.
     format: String,
-    /// Ids or names of monitors, separated by commas. Default: all.
+    /// Ids or names of monitors, separated by commas. Default, without `tags` and `source`: everything.
     monitors: Option<String>,
     /// Only monitors with these tags: `key:value`, separated by commas.
     tags: Option<String>,
+    /// Sources, separated by commas: a kind such as `server`, `kind:name`, or the id of a monitor.
+    source: Option<String>,
     /// Dotted names of metrics, separated by commas. Default: all.
     metrics: Option<String>,
     /// RFC 3339, or relative to now. Default: `-24h`.
@@ -49,7 +54,7 @@ enum Format {
     OpenMetrics,
 }
 
-/// A metric family of the export: its metrics, and the monitors that can have them.
+/// A metric family of the export: its metrics, and whose they can be.
 struct Family {
     name: String,
     help: String,
@@ -57,10 +62,26 @@ struct Family {
     factor: f64,
     /// Dotted names, each with the value of the label `name` where one family has several.
     metrics: Vec<(String, Option<String>)>,
-    monitors: Vec<CatalogEntry>,
+    owners: Vec<Owner>,
 }
 
-/// Every sample of a range, rollups where samples are gone: means of gauges, last values of counters.
+/// Whose series they are.
+#[derive(Clone)]
+enum Owner {
+    Monitor(CatalogEntry),
+    Source(SourceName),
+}
+
+impl Owner {
+    fn source(&self) -> SourceId {
+        match self {
+            Self::Monitor(entry) => entry.definition.id.into(),
+            Self::Source(name) => name.clone().into(),
+        }
+    }
+}
+
+/// Every sample of a range, rollups where samples are gone: means of gauges and of distributions, last values of counters.
 #[utoipa::path(
     tag = "history",
     params(ExportParams),
@@ -72,6 +93,7 @@ pub(crate) async fn export_history(
     params: web::Query<ExportParams>,
     catalog: web::Data<Catalog>,
     overview: web::Data<Overview>,
+    kinds: web::Data<SourceKinds>,
     store: web::Data<dyn Store>,
     clock: web::Data<dyn Clock>,
 ) -> Result<HttpResponse, Problem> {
@@ -85,8 +107,15 @@ pub(crate) async fn export_history(
     };
     let day = HumanDuration::from_secs(86_400);
     let range = range(params.from.as_deref(), params.to.as_deref(), day, clock.now())?;
-    let entries = chosen(&catalog, &access.principal, params.monitors.as_deref(), params.tags.as_deref())?;
-    let families = families(&catalog, &overview, entries, &list(params.metrics.as_deref()));
+    let reading = store.clone();
+    let known = blocking(move || reading.sources()).await?;
+    let wanted = Wanted {
+        monitors: params.monitors.as_deref(),
+        tags: params.tags.as_deref(),
+        source: params.source.as_deref(),
+    };
+    let chosen = sources::chosen(&catalog, **kinds, known, &access.principal, wanted)?;
+    let families = families(&catalog, &overview, chosen, &list(params.metrics.as_deref()));
     let (sender, receiver) = mpsc::channel(WAITING);
     actix_web::rt::task::spawn_blocking(move || {
         let outcome = write_all(&**store, format, range, &families, &sender);
@@ -103,21 +132,32 @@ pub(crate) async fn export_history(
 }
 
 /// What there is to export, by name, so that a family is in one place.
-fn families(
-    catalog: &Catalog,
-    overview: &Overview,
-    entries: Vec<CatalogEntry>,
-    wanted: &[String],
-) -> Vec<Family> {
+fn families(catalog: &Catalog, overview: &Overview, chosen: Chosen, wanted: &[String]) -> Vec<Family> {
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|one| one == name);
     let mut by_kind: BTreeMap<&'static str, (&'static Plugin, Vec<CatalogEntry>)> = BTreeMap::new();
-    for entry in entries {
+    for entry in chosen.monitors {
         if let Some(plugin) = catalog.registry().plugin(&entry.definition.spec.kind) {
             by_kind.entry(plugin.kind).or_insert_with(|| (plugin, Vec::new())).1.push(entry);
         }
     }
     let mut all = Vec::new();
+    for kind in chosen.kinds {
+        let of_kind = chosen.named.iter().filter(|(name, _)| name.kind() == kind.kind);
+        let owners: Vec<Owner> = of_kind.map(|(name, _)| Owner::Source(name.clone())).collect();
+        for metric in kind.metrics.iter().filter(|metric| is_wanted(metric.name) && !owners.is_empty()) {
+            all.push(Family {
+                // As the server tells Prometheus, without a word before it.
+                name: metric.name.replace('.', "_"),
+                help: metric.help.to_owned(),
+                kind: metric.kind,
+                factor: 1.0,
+                metrics: vec![(metric.name.to_owned(), None)],
+                owners: owners.clone(),
+            });
+        }
+    }
     for (plugin, monitors) in by_kind.into_values() {
+        let owners: Vec<Owner> = monitors.iter().cloned().map(Owner::Monitor).collect();
         for metric in plugin.metrics.iter().filter(|metric| is_wanted(metric.name)) {
             let (name, factor) = metric.prometheus();
             all.push(Family {
@@ -126,7 +166,7 @@ fn families(
                 kind: metric.kind,
                 factor,
                 metrics: vec![(metric.name.to_owned(), None)],
-                monitors: monitors.clone(),
+                owners: owners.clone(),
             });
         }
         // What custom queries and the like have found lately.
@@ -152,7 +192,7 @@ fn families(
                     .into_iter()
                     .map(|name| (name.clone(), Some(name[prefix.len()..].to_owned())))
                     .collect(),
-                monitors: monitors.clone(),
+                owners: owners.clone(),
             });
         }
     }
@@ -175,18 +215,18 @@ fn write_all(
     for family in families {
         let mut has_head = format == Format::Csv;
         for (metric, name_label) in &family.metrics {
-            for entry in &family.monitors {
+            for owner in &family.owners {
                 // More points than there can be samples: nothing is merged.
                 let aggregate =
                     if family.kind == MetricKind::Counter { Aggregate::Last } else { Aggregate::Avg };
-                let plan = QueryPlan::of(entry.definition.id, metric, (from, to), usize::MAX, aggregate);
-                for series in store.read(&entry.definition.id.into(), &plan)? {
+                let plan = QueryPlan::of(owner.source(), metric, (from, to), usize::MAX, aggregate);
+                for series in store.read(&owner.source(), &plan)? {
                     if !std::mem::replace(&mut has_head, true) {
                         head(&mut text, family);
                     }
                     let range = from.as_micros()..to.as_micros();
                     let name_label = name_label.as_deref();
-                    let source = Source { entry, metric, name_label, family, range };
+                    let source = Source { owner, metric, name_label, family, range };
                     write_series(&mut text, format, &source, series);
                     // Anyone who reads may have gone.
                     if text.len() >= PART && !send(sender, &mut text) {
@@ -219,7 +259,7 @@ fn head(text: &mut String, family: &Family) {
 }
 
 struct Source<'a> {
-    entry: &'a CatalogEntry,
+    owner: &'a Owner,
     metric: &'a str,
     name_label: Option<&'a str>,
     family: &'a Family,
@@ -228,38 +268,41 @@ struct Source<'a> {
 }
 
 fn write_series(text: &mut String, format: Format, source: &Source<'_>, series: SeriesPieces) {
-    let definition = &source.entry.definition;
-    let id = definition.id.to_string();
+    // What comes before the value, and in text of Prometheus before the time.
     let before = match format {
         Format::OpenMetrics => {
-            let own = [
-                ("monitor", definition.spec.name.as_str()),
-                ("monitor_id", id.as_str()),
-                ("kind", definition.spec.kind.as_str()),
-            ];
-            let mut labels: BTreeMap<String, &str> =
-                own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let mut labels: BTreeMap<String, String> = BTreeMap::new();
+            match source.owner {
+                Owner::Monitor(entry) => {
+                    let definition = &entry.definition;
+                    labels.insert("monitor".to_owned(), definition.spec.name.clone());
+                    labels.insert("monitor_id".to_owned(), definition.id.to_string());
+                    labels.insert("kind".to_owned(), definition.spec.kind.clone());
+                }
+                Owner::Source(name) => drop(labels.insert("source".to_owned(), name.to_string())),
+            }
             if let Some(name) = source.name_label {
-                labels.insert("name".to_owned(), name);
+                labels.insert("name".to_owned(), name.to_owned());
             }
             for (name, value) in &series.labels {
                 // A label of the target's must not take the place of ours.
                 let is_taken = OWN_LABELS.contains(&name.as_str());
-                labels.insert(if is_taken { format!("target_{name}") } else { name.clone() }, value);
+                labels.insert(if is_taken { format!("target_{name}") } else { name.clone() }, value.clone());
             }
             let all: Vec<String> =
                 labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
             format!("{}{{{}}} ", source.family.name, all.join(","))
         }
         Format::Csv => {
-            let labels: Vec<String> =
-                series.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            format!(
-                ",{id},{},{},{},",
-                quoted(&definition.spec.name),
-                source.metric,
-                quoted(&labels.join(";"))
-            )
+            let (id, name, own) = match source.owner {
+                Owner::Monitor(entry) => {
+                    (entry.definition.id.to_string(), quoted(&entry.definition.spec.name), None)
+                }
+                Owner::Source(name) => (String::new(), String::new(), Some(format!("source={name}"))),
+            };
+            let labels = series.labels.iter().map(|(name, value)| format!("{name}={value}"));
+            let labels: Vec<String> = own.into_iter().chain(labels).collect();
+            format!(",{id},{name},{},{},", source.metric, quoted(&labels.join(";")))
         }
     };
     let mut line = |micros: i64, value: f64| {

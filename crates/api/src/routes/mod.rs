@@ -20,6 +20,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa_actix_web::scope;
 use wise_core::{MonitorId, Timestamp};
 
+pub(crate) use query::{chosen as chosen_monitors, list};
+
 use crate::app::Info;
 use crate::problem::{Kind, Problem};
 

@@ -1,4 +1,4 @@
-//! A metric of many monitors over time, merged and grouped.
+//! A metric of many monitors and other sources over time, merged and grouped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,9 @@ use wise_storage::{Aggregate, Grouping, Matcher, QueryPlan};
 use super::blocking;
 use super::history::{MAX_POINTS, aggregate, range, series_view, unit_of};
 use crate::access::{Access, permission::MonitorsRead};
+use crate::app::SourceKinds;
 use crate::problem::{Kind, Problem, ProblemDocument};
+use crate::sources::{self, Chosen, Wanted};
 
 /// Monitors of a query at most.
 const MAX_MONITORS: usize = 10_000;
@@ -28,14 +30,17 @@ const MAX_SERIES: usize = 5_000;
 pub(crate) struct QueryParams {
     /// Dotted name of a metric.
     metric: String,
-    /// Ids or names of monitors, separated by commas. Default: every monitor whose kind has the metric.
+    /// Ids or names of monitors, separated by commas. Default, without `tags` and `source`: everything that has the metric.
     monitors: Option<String>,
     /// Only monitors with these tags: `key:value`, separated by commas.
     tags: Option<String>,
+    /// Sources, separated by commas: a kind such as `server`, `kind:name`, or the id of a monitor. The server's own requests
+    /// are `server`.
+    source: Option<String>,
     /// Conditions on labels, separated by commas: `label=value`, `label!=value`, `label=~regex`, `label!~regex`.
     #[serde(rename = "match")]
     conditions: Option<String>,
-    /// Labels to group by, separated by commas; `monitor` is the monitor. Empty: everything is one series. Without it,
+    /// Labels to group by, separated by commas; `monitor` is the monitor, `source` the source, whatever it is. Empty: everything is one series. Without it,
     /// every series stays by itself.
     by: Option<String>,
     /// RFC 3339, or relative to now, such as `-6h`. Default: `-1h`.
@@ -67,13 +72,13 @@ struct QueryView {
 }
 
 /// The parts of a list that is separated by commas.
-pub(super) fn list(text: Option<&str>) -> Vec<String> {
+pub(crate) fn list(text: Option<&str>) -> Vec<String> {
     let parts = text.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty());
     parts.map(str::to_owned).collect()
 }
 
 /// The monitors that are named, or all, that have the tags.
-pub(super) fn chosen(
+pub(crate) fn chosen(
     catalog: &Catalog,
     by: &Principal,
     monitors: Option<&str>,
@@ -110,25 +115,28 @@ pub(super) fn chosen(
     Ok(entries)
 }
 
-/// Those of them that can have a metric.
-fn with_metric(
-    catalog: &Catalog,
-    mut entries: Vec<CatalogEntry>,
-    metric: &str,
-) -> Result<Vec<CatalogEntry>, Problem> {
-    let registry = catalog.registry();
-    entries.retain(|entry| {
-        registry.plugin(&entry.definition.spec.kind).is_some_and(|plugin| plugin.allows_metric(metric))
-    });
-    if entries.is_empty() {
-        let error = FieldError::new("metric", "no monitor that is meant has such a metric").value(metric);
-        let error = error.hint("see /api/v1/plugins for the metrics of each kind");
+/// Keeps those that can have a metric, and answers its unit.
+fn with_metric(catalog: &Catalog, chosen: &mut Chosen, metric: &str) -> Result<String, Problem> {
+    let plugin = |entry: &CatalogEntry| catalog.registry().plugin(&entry.definition.spec.kind);
+    chosen.monitors.retain(|entry| plugin(entry).is_some_and(|plugin| plugin.allows_metric(metric)));
+    // Of a kind that is not known here, anything may have been stored.
+    chosen.named.retain(|(_, kind)| kind.is_none_or(|kind| kind.metric(metric).is_some()));
+    let declared = chosen.kinds.iter().find_map(|kind| kind.metric(metric));
+    if chosen.monitors.is_empty() && chosen.named.is_empty() && declared.is_none() {
+        let error = FieldError::new("metric", "nothing that is meant has such a metric").value(metric);
+        let own = chosen.kinds.iter().flat_map(|kind| kind.metrics).map(|metric| metric.name);
+        let own = own.collect::<Vec<_>>().join(", ");
+        let also = if own.is_empty() { own } else { format!("; other sources have {own}") };
+        let error = error.hint(format!("see /api/v1/plugins for the metrics of each kind of monitor{also}"));
         return Err(Problem::field(Kind::Malformed, error));
     }
-    Ok(entries)
+    Ok(match (chosen.monitors.first(), declared) {
+        (None, Some(declared)) => declared.unit.to_owned(),
+        (first, _) => unit_of(first.and_then(plugin), metric),
+    })
 }
 
-/// A metric of many monitors over time, merged and grouped.
+/// A metric of many monitors and other sources over time, merged and grouped.
 #[utoipa::path(
     tag = "history",
     params(QueryParams),
@@ -139,6 +147,7 @@ pub(crate) async fn run_query(
     access: Access<MonitorsRead>,
     params: web::Query<QueryParams>,
     catalog: web::Data<Catalog>,
+    kinds: web::Data<SourceKinds>,
     store: web::Data<dyn Store>,
     clock: web::Data<dyn Clock>,
 ) -> Result<HttpResponse, Problem> {
@@ -155,17 +164,27 @@ pub(crate) async fn run_query(
         .iter()
         .map(|text| Matcher::parse(text).map_err(|why| malformed(FieldError::new("match", why).value(text))))
         .collect::<Result<Vec<_>, _>>()?;
-    let entries = chosen(&catalog, &access.principal, params.monitors.as_deref(), params.tags.as_deref())?;
-    let entries = with_metric(&catalog, entries, &params.metric)?;
+    let reading = store.clone();
+    let known = blocking(move || reading.sources()).await?;
+    let wanted = Wanted {
+        monitors: params.monitors.as_deref(),
+        tags: params.tags.as_deref(),
+        source: params.source.as_deref(),
+    };
+    let mut chosen = sources::chosen(&catalog, **kinds, known, &access.principal, wanted)?;
+    let unit = with_metric(&catalog, &mut chosen, &params.metric)?;
+    let Chosen { monitors: entries, named, .. } = chosen;
     let grouping = match &params.by {
         None => Grouping::Each,
         Some(_) => Grouping::By(list(params.by.as_deref())),
     };
-    let plugin = catalog.registry().plugin(&entries[0].definition.spec.kind);
-    let unit = unit_of(plugin, &params.metric);
     let metric = params.metric.clone();
     let plan = QueryPlan {
-        sources: entries.iter().map(|entry| entry.definition.id.into()).collect(),
+        sources: entries
+            .iter()
+            .map(|entry| entry.definition.id.into())
+            .chain(named.into_iter().map(|(name, _)| name.into()))
+            .collect(),
         metric: metric.clone(),
         matchers,
         from,

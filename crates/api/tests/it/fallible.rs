@@ -1,10 +1,12 @@
 //! A store that fails when it is told to. Everything else is done by the embedded store, in a folder in memory.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use wise_core::{CheckRecord, Event, MonitorDefinition, MonitorId, MonitorState, Timestamp};
-use wise_storage::ports::{Commit, DefinitionStore, HistoryStore, MainRecord, Timeline};
+use wise_core::{
+    CheckRecord, Event, MonitorDefinition, MonitorId, MonitorState, SourceId, SourceName, Timestamp,
+};
+use wise_storage::ports::{Commit, DefinitionStore, HistoryStore, MainRecord, SourceSamples, Timeline};
 use wise_storage::{Answer, QueryPlan, ResultQuery, SeriesPieces, SqliteStore, StoreError, StoredResult};
 
 /// Writes that still succeed; below zero all do.
@@ -13,11 +15,17 @@ const NEVER: i64 = -1;
 pub struct Fallible {
     inner: SqliteStore,
     left: AtomicI64,
+    history_fails: AtomicBool,
 }
 
 impl Fallible {
     pub fn new(inner: SqliteStore) -> Self {
-        Self { inner, left: AtomicI64::new(NEVER) }
+        Self { inner, left: AtomicI64::new(NEVER), history_fails: AtomicBool::new(false) }
+    }
+
+    /// Lets samples of sources that are no monitors be refused, or taken again.
+    pub fn fail_samples(&self, fails: bool) {
+        self.history_fails.store(fails, Ordering::SeqCst);
     }
 
     /// Lets so many changes of definitions succeed, and none after them.
@@ -128,6 +136,17 @@ impl HistoryStore for Fallible {
         self.inner.append(records)
     }
 
+    fn append_samples(&self, samples: &[SourceSamples]) -> Result<(), StoreError> {
+        if self.history_fails.load(Ordering::SeqCst) {
+            return Err(StoreError::Away { reason: "a test has said so".to_owned() });
+        }
+        self.inner.append_samples(samples)
+    }
+
+    fn sources(&self) -> Result<Vec<SourceName>, StoreError> {
+        self.inner.sources()
+    }
+
     fn maintain(&self, now: Timestamp) -> Result<(), StoreError> {
         self.inner.maintain(now)
     }
@@ -136,8 +155,8 @@ impl HistoryStore for Fallible {
         self.inner.answer(plan)
     }
 
-    fn read(&self, monitor: MonitorId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
-        self.inner.read(monitor, plan)
+    fn read(&self, source: &SourceId, plan: &QueryPlan) -> Result<Vec<SeriesPieces>, StoreError> {
+        self.inner.read(source, plan)
     }
 
     fn refused_readings(&self) -> u64 {

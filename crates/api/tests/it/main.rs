@@ -6,4 +6,5 @@ mod fallible;
 mod monitors;
 mod permissions;
 mod problems;
+mod sources;
 mod test_app;

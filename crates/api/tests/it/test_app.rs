@@ -8,20 +8,30 @@ use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use serde_json::{Value, json};
-use wise_api::{Authenticator, EveryoneIsOperator, HostRules, Info, Kind, Live, Problem, Services};
+use wise_api::{
+    Authenticator, EveryoneIsOperator, HostRules, Info, Kind, Live, Problem, Services, SourceKinds,
+};
 use wise_catalog::{Catalog, Parts};
 use wise_core::{
     Batch, BuildContext, CheckContext, Clock, FieldError, FieldErrors, MetricSpec, Monitor, MonitorSettings,
-    Plugin, Principal, Probe, ProbeSpec, Registry, Report, Secret, SecretLookup, SystemClock, async_trait,
+    Plugin, Principal, Probe, ProbeSpec, Registry, Report, Secret, SecretLookup, SourceKind, SystemClock,
+    async_trait,
 };
 use wise_orchestrator::{Orchestrator, OrchestratorConfig, Sink};
 use wise_overview::Overview;
 use wise_storage::{KeySource, Observer, Recorder, Retention, Sealer, SqliteOptions, SqliteStore, Stored};
-use wise_telemetry::{HealthChecks, HttpMetrics, Metrics};
+use wise_telemetry::{HealthChecks, HttpMetrics, Metrics, Thresholds};
 
 use crate::fallible::Fallible;
 
 static TOTAL: MetricSpec = MetricSpec::latency("quiet.total_seconds", "Total", "Time of the whole check");
+
+pub static JOBS: MetricSpec = MetricSpec::total("jobs.done_total", "Jobs", "Jobs done");
+
+static SOURCES: &[&SourceKind] = &[&DAEMON];
+
+/// A kind of source that is no monitor.
+static DAEMON: SourceKind = SourceKind { kind: "daemon", title: "Daemon", metrics: &[&JOBS] };
 
 /// A kind that passes and touches nothing.
 static QUIET: Plugin = Plugin {
@@ -145,7 +155,7 @@ pub struct TestApp {
     pub store: Arc<Fallible>,
     who: Arc<Chosen>,
     orchestrator: Arc<Orchestrator>,
-    recorder: Arc<Recorder>,
+    pub recorder: Arc<Recorder>,
     _folder: tempfile::TempDir,
 }
 
@@ -192,7 +202,9 @@ impl TestApp {
         });
         catalog.start().unwrap();
         let mut http_metrics = None;
-        let metrics = Metrics::new(|metrics| http_metrics = Some(HttpMetrics::register(metrics)));
+        let metrics = Metrics::new(|metrics| {
+            http_metrics = Some(HttpMetrics::register(metrics, Thresholds::default()));
+        });
         let who = Arc::new(Chosen::default());
         *who.0.lock().unwrap() = Some(Principal::unlimited("operator"));
         let services = Services {
@@ -202,6 +214,7 @@ impl TestApp {
             live,
             metrics,
             http_metrics: http_metrics.unwrap(),
+            source_kinds: SourceKinds(SOURCES),
             health: HealthChecks::default(),
             started: clock.now(),
             clock,
@@ -241,7 +254,8 @@ impl TestApp {
         }
         let response = call_service(&app, request.set_payload(body.to_owned()).to_request()).await;
         let status = response.status().as_u16();
-        let etag = response.headers().get("ETag").map(|value| value.to_str().unwrap().to_owned());
+        let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let etag = header("ETag");
         // A stream has no end to wait for.
         let is_stream =
             response.headers().get("Content-Type").is_some_and(|value| value == "text/event-stream");

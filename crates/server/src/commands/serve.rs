@@ -135,8 +135,17 @@ async fn serve(
     listeners: Vec<TcpListener>,
     running: Running,
 ) -> anyhow::Result<End> {
-    let Running { services, orchestrator, recorder, mongo, uplink, consumers, stopping, file_problems: _ } =
-        running;
+    let Running {
+        services,
+        orchestrator,
+        recorder,
+        mongo,
+        uplink,
+        consumers,
+        own_history,
+        stopping,
+        file_problems: _,
+    } = running;
     let catalog = services.catalog.clone();
     let (app_services, workers) = (services.clone(), settings.server.workers);
     let mut server = HttpServer::new(move || wise_api::app(app_services.clone()))
@@ -165,6 +174,7 @@ async fn serve(
     }
     let watched = orchestrator.clone();
     tasks.spawn(async move { watched.watch().await });
+    tasks.spawn(own_history.clone().run());
     let live = services.live.clone();
     tasks.spawn(async move { live.run().await });
     let (filled, is_stopping) = (catalog.clone(), stopping.clone());
@@ -190,6 +200,7 @@ async fn serve(
     let state = recorder.state().clone();
     let stop = move || {
         orchestrator.shutdown();
+        own_history.write();
         recorder.close();
         consumers.close();
         if let Some(mongo) = mongo {
