@@ -1,10 +1,11 @@
-//! The server's own requests: in history, as quantiles, by thresholds.
+//! The server's own requests: in history, as quantiles, as statistics that can be set back, by thresholds.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
-use wise_e2e::{Builder, Mongo, Server, until};
+use wise_e2e::{Builder, Mongo, Server, request, until};
 
 /// Takes connections and answers nothing, so that a check by hand takes as long as its deadline.
 fn silent() -> String {
@@ -28,6 +29,13 @@ fn ask(server: &Server, metric: &str, rest: &str) -> Value {
     server.get(&format!("/api/v1/query?metric={metric}&points=1&from=-2h&{rest}"))
 }
 
+fn statistics(server: &Server) -> Value {
+    let answer = request(server.port, "GET", "/metrics", &["Accept: application/json"], b"").unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.header("content-type").unwrap().starts_with("application/json"));
+    answer.json()
+}
+
 fn on(builder: Builder) {
     let server = builder.env("SLOW_REQUEST_THRESHOLD", "300").env("VERY_SLOW_THRESHOLD", "100000").start();
     for _ in 0..20 {
@@ -39,6 +47,14 @@ fn on(builder: Builder) {
     // One that is slow: the check runs into its deadline.
     let slow = json!({"name": "slow", "kind": "website", "timeout": "1s", "settings": {"url": silent()}});
     assert_eq!(server.call("POST", "/api/v1/monitors/check", Some(&slow)).status, 200);
+    let found = statistics(&server);
+    let keys: BTreeSet<&str> = found.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys.len(), 6, "{found}");
+    assert!(found["total_requests"].as_u64() >= Some(26), "{found}");
+    assert!(found["error_count"].as_u64() >= Some(5), "{found}");
+    assert!(found["slow_request_count"] == 1 && found["active_requests"] == 1, "{found}");
+    assert!(found["avg_response_time_ms"].as_f64() > Some(10.0), "{found}");
+
     // Every ten seconds all of it goes into the store.
     let live = "source=server&match=method=GET,endpoint=/health/live";
     until("the requests are in history", || {
@@ -72,6 +88,18 @@ fn on(builder: Builder) {
     }
     let csv = server.call("GET", "/api/v1/export/history?format=csv&source=server", None).body;
     assert!(csv.contains(",http.requests_total,") && csv.contains("source=server:default"), "{csv}");
+
+    // Set back are the statistics, and neither the counters nor history.
+    let refused = server.call("GET", "/metrics/reset", None);
+    assert_eq!((refused.status, refused.header("allow")), (405, Some("POST")));
+    assert_eq!(server.call("POST", "/metrics/reset", None).status, 200);
+    let after = statistics(&server);
+    assert!(after["total_requests"].as_u64() < Some(5) && after["slow_request_count"] == 0, "{after}");
+    let text = server.call("GET", "/metrics", None).body;
+    let counted = r#"http_requests_total{method="GET",endpoint="/health/live",status="200"} 20"#;
+    assert!(text.contains(counted), "{text}");
+    let still = ask(&server, "http.requests_total", &format!("aggregate=increase&{live}"));
+    assert_eq!(total(&still), 20.0);
 
     // Its last words are stored when it stops, and it goes on from there.
     assert_eq!(server.call("GET", "/health/live", None).status, 200);

@@ -64,6 +64,8 @@ pub mod permission {
         MonitorsWrite = "monitors:write", Some(Role::Editor);
         /// Have checks made by hand.
         MonitorsCheck = "monitors:check", Some(Role::Editor);
+        /// See statistics of the requests to the server, and set them back.
+        MetricsAdmin = "metrics:admin", Some(Role::Admin);
         /// See settings of the server.
         SettingsRead = "settings:read", Some(Role::Viewer);
     }

@@ -4,9 +4,10 @@
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{HOST, ORIGIN};
+use actix_web::http::header::{ACCEPT, HOST, ORIGIN};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
+use wise_telemetry::Format;
 
 use crate::app::Info;
 use crate::problem::{Kind, Problem};
@@ -74,13 +75,15 @@ pub(crate) async fn refuse_foreign(
     }
 }
 
-/// Whether health or metrics are asked for.
+/// Whether health or metrics are asked for; statistics of requests, which are JSON, take a permission.
 fn is_open(request: &ServiceRequest) -> bool {
     let base = request.app_data::<web::Data<Info>>().map_or("", |info| info.base_path.as_str());
     let Some(path) = request.path().strip_prefix(base) else { return false };
     let is_below =
         |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    *request.method() == Method::GET && (is_below("/health") || is_below("/metrics"))
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+    let is_for_everyone = is_below("/health") || (is_below("/metrics") && !Format::prefers_json(accept));
+    *request.method() == Method::GET && is_for_everyone
 }
 
 #[cfg(test)]

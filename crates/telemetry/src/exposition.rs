@@ -47,6 +47,24 @@ impl Format {
         best.1
     }
 
+    /// Whether an `Accept` header asks for JSON, and for no text more than for that. What names neither does not.
+    pub fn prefers_json(accept: Option<&str>) -> bool {
+        let quality_of = |is_meant: fn(&str) -> bool| {
+            let ranges = accept.unwrap_or("").split(',').filter_map(|range| {
+                let mut parts = range.split(';').map(str::trim);
+                is_meant(parts.next().unwrap_or("")).then(|| {
+                    let quality = parts.find_map(|part| part.strip_prefix("q="));
+                    quality.map_or(1.0, |quality| quality.trim().parse::<f32>().unwrap_or(0.0))
+                })
+            });
+            ranges.fold(0.0, f32::max)
+        };
+        let json = quality_of(|range| range == "application/json");
+        let text =
+            quality_of(|range| matches!(range, "text/plain" | "text/*" | "application/openmetrics-text"));
+        json > 0.0 && json >= text
+    }
+
     /// The `Content-Type` of the format.
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -156,6 +174,25 @@ mod tests {
             "# HELP checks_total Checks made\n# TYPE checks_total counter\nchecks_total 3\n\
              # HELP load Load\n# TYPE load gauge\nload 1.5\n"
         );
+    }
+
+    #[test]
+    fn json_is_for_those_who_ask_for_it() {
+        for (accept, expected) in [
+            ("application/json", true),
+            ("application/json, text/plain, */*", true),
+            ("application/json; charset=utf-8; q=0.9, */*;q=0.8", true),
+            ("text/plain;q=0.5, application/json", true),
+            ("*/*", false),
+            ("application/*", false),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false),
+            ("application/json;q=0.5, text/plain", false),
+            ("application/json;q=0, */*", false),
+            ("application/openmetrics-text;version=1.0.0,application/json;q=0.5", false),
+        ] {
+            assert_eq!(Format::prefers_json(Some(accept)), expected, "{accept}");
+        }
+        assert!(!Format::prefers_json(None));
     }
 
     #[test]

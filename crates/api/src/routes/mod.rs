@@ -50,6 +50,7 @@ fn register(config: &mut utoipa_actix_web::service_config::ServiceConfig<'_>) {
         .service(health::show_ready)
         .service(metrics::show_metrics)
         .service(metrics::show_prometheus)
+        .service(metrics::reset_metrics)
         .service(plugins::list_plugins)
         .service(plugins::show_plugin)
         .service(settings::show_settings)

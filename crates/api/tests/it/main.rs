@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that finds something else than it wants fails at once")]
 
 mod fallible;
+mod metrics;
 mod monitors;
 mod permissions;
 mod problems;

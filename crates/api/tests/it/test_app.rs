@@ -136,6 +136,7 @@ pub struct Answer {
     pub status: u16,
     pub text: String,
     pub etag: Option<String>,
+    pub allow: Option<String>,
 }
 
 impl Answer {
@@ -255,7 +256,7 @@ impl TestApp {
         let response = call_service(&app, request.set_payload(body.to_owned()).to_request()).await;
         let status = response.status().as_u16();
         let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
-        let etag = header("ETag");
+        let (etag, allow) = (header("ETag"), header("Allow"));
         // A stream has no end to wait for.
         let is_stream =
             response.headers().get("Content-Type").is_some_and(|value| value == "text/event-stream");
@@ -264,7 +265,7 @@ impl TestApp {
         } else {
             String::from_utf8(read_body(response).await.to_vec()).unwrap()
         };
-        Answer { status, text, etag }
+        Answer { status, text, etag, allow }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
