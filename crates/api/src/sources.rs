@@ -45,7 +45,7 @@ pub(crate) fn chosen(
         let named = list(wanted.monitors).into_iter().chain(ids).collect::<Vec<_>>().join(",");
         chosen.monitors = chosen_monitors(catalog, by, Some(&named), wanted.tags)?;
     }
-    // A source has no tags, so whoever sees only monitors with some does not see it.
+    // A source has no tags, so anyone who sees only monitors with some does not see it.
     if !by.sees(&Default::default()) || (words.is_empty() && names_monitors) {
         return Ok(chosen);
     }

@@ -25,7 +25,7 @@ const PROCESS_TIME: HeaderName = HeaderName::from_static("x-process-time");
 const UNMATCHED: &str = "unmatched";
 
 /// Metrics of HTTP requests: `http_requests_total`, `http_request_duration_seconds`, `http_errors_total` and
-/// `active_requests` for Prometheus, and the same by method and endpoint for whoever keeps them. The endpoint is the
+/// `active_requests` for Prometheus, and the same by method and endpoint for a store of history. The endpoint is the
 /// route's pattern, so that ids in paths make no series.
 #[derive(Clone, Debug)]
 pub struct HttpMetrics(Arc<Inner>);

@@ -80,7 +80,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path, steps: &[&str]) 
     transaction.commit().map_err(wrap)
 }
 
-/// Whether a file is being made: it has a name already, and no tables yet. Whoever reads it finds nothing.
+/// Whether a file is being made: it has a name already, and no tables yet. A reader finds nothing in it.
 pub(super) fn is_unmade(connection: &Connection) -> bool {
     connection.pragma_query_value(None, "user_version", |row| row.get(0)) == Ok(0_i64)
 }
