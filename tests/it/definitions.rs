@@ -205,7 +205,38 @@ fn files_keep_monitors_and_are_followed() {
         if log.contains("monitors.d: cannot be read") { Ok(()) } else { Err(log) }
     });
     assert!(find("front").is_some() && find("side").is_some());
+    // So does an empty folder in its place, and a file that is emptied before it is written again.
+    std::fs::create_dir(&files).unwrap();
+    until("the log says that the folder is empty", || {
+        let log = server.log();
+        if log.contains("monitors.d: has no file any more") { Ok(()) } else { Err(log) }
+    });
+    std::fs::remove_dir(&files).unwrap();
     std::fs::rename(&away, &files).unwrap();
+    std::fs::write(&file, "").unwrap();
+    until("the log says that the file is empty", || {
+        let log = server.log();
+        if log.contains("shop.toml: is empty") { Ok(()) } else { Err(log) }
+    });
+    assert_eq!(server.get("/health")["checks"]["monitor_files"]["status"], "degraded");
+    assert_eq!(find("front").unwrap()["id"], front["id"]);
+    // A file that is away for a moment, as while it is replaced, keeps its monitors.
+    std::fs::remove_file(&file).unwrap();
+    until("the folder without it was taken over", || {
+        match &server.get("/health")["checks"]["monitor_files"]["status"] {
+            status if status == "healthy" => Ok(()),
+            other => Err(other.clone()),
+        }
+    });
+    assert_eq!(find("front").unwrap()["id"], front["id"]);
+    std::fs::write(&file, text("50s")).unwrap();
+    until("it is as the new file says", || {
+        let front = find("front").unwrap();
+        if front["interval"] == "50s" { Ok(()) } else { Err(front) }
+    });
+    let events = server.get(&format!("{path}/events"));
+    let was_removed = events["items"].as_array().unwrap().iter().any(|event| event["type"] == "removed");
+    assert!(!was_removed, "{events}");
     std::fs::remove_file(&file).unwrap();
     until("they are gone with their file", || match (find("front"), find("back")) {
         (None, None) => Ok(()),
@@ -222,7 +253,7 @@ fn all_definitions_go_out_and_in_again_without_loss_and_all_or_none() {
     }, "tags": {"team": "größe", "group": "money"}, "enabled": false});
     server.add(&database);
     server.add(&json!({"name": "shop", "kind": "website", "interval": "5m", "timeout": "4s", "failures_before_unhealthy": 3,
-        "settings": {"url": "http://127.0.0.1:9/", "headers": {"X-A": "b"}}, "depends_on": ["ledger"],
+        "settings": {"url": "http://127.0.0.1:9/", "headers": {"X-A": "${id} $$ ${"}}, "depends_on": ["ledger"],
         "thresholds": {"website.total_seconds": {"warning": 0.5, "critical": 2.0}}, "enabled": false}));
     let json_text = server.call("GET", "/api/v1/export/monitors", None).body;
     let toml_text = server.call("GET", "/api/v1/export/monitors?format=toml", None).body;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use wise_core::{FieldError, FieldErrors, MonitorDefinition, MonitorSpec, Registry, SecretSource};
 
 use crate::catalog::masked_settings;
+use crate::files::escape;
 
 /// Who makes and changes the server's own monitor.
 pub const FIRST_START: &str = "first start";
@@ -52,7 +53,6 @@ pub fn export(
         let mut spec = definition.spec.clone();
         spec.settings = masked_settings(registry, definition);
         let prefix = variable(&spec.name);
-        mask_to_reference(&mut spec.settings, &prefix, &mut secrets);
         for id in &mut spec.depends_on {
             if let Some(name) = names.get(id) {
                 id.clone_from(name);
@@ -60,6 +60,9 @@ pub fn export(
         }
         let mut value = serde_json::to_value(&spec)
             .map_err(|error| FieldErrors::from(FieldError::new(spec.name.clone(), error.to_string())))?;
+        // Texts first: what stands for a secret is a variable and stays one.
+        escape_all(&mut value);
+        mask_to_reference(&mut value["settings"], &prefix, &mut secrets);
         drop_defaults(&mut value);
         monitors.push((spec.name, value));
     }
@@ -126,6 +129,16 @@ struct Wrapped {
 
 fn variable(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+/// Lets no text be read as one with a variable.
+fn escape_all(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains("${") => *text = escape(text),
+        Value::Array(items) => items.iter_mut().for_each(escape_all),
+        Value::Object(map) => map.values_mut().for_each(escape_all),
+        _ => {}
+    }
 }
 
 fn mask_to_reference(value: &mut Value, path: &str, secrets: &mut Vec<String>) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use wise_core::{ManagedBy, MonitorDefinition, MonitorId, MonitorSpec, Principal, deserialize};
 
-use crate::catalog::{Catalog, CatalogEntry};
+use crate::catalog::Catalog;
 use crate::error::CatalogError;
 
 /// A monitor as it stands in a file.
@@ -46,6 +46,7 @@ impl std::fmt::Display for FileProblem {
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Reads every `*.toml` file of a folder. A folder that is not there is a problem: it may only be unmounted, or misspelt.
+/// So is a file that is empty: it may only be half written.
 pub fn read_folder(folder: &Path, variables: Variables<'_>) -> (Vec<FileMonitor>, Vec<FileProblem>) {
     let (mut monitors, mut problems) = (Vec::new(), Vec::new());
     let entries = match std::fs::read_dir(folder) {
@@ -66,6 +67,13 @@ pub fn read_folder(folder: &Path, variables: Variables<'_>) -> (Vec<FileMonitor>
     files.sort();
     for file in files {
         match std::fs::read_to_string(&file) {
+            Ok(text) if text.is_empty() => {
+                let message =
+                    "is empty, as one that is being written; to keep no monitor in it, remove it or leave a \
+                               comment in it"
+                        .to_owned();
+                problems.push(FileProblem { file, line: None, message });
+            }
             Ok(text) => read_text(&file, &text, variables, &mut monitors, &mut problems),
             Err(error) => {
                 problems.push(FileProblem { file, line: None, message: format!("cannot be read: {error}") });
@@ -146,7 +154,7 @@ fn read_text(
     }
 }
 
-/// Replaces `${NAME}` and `${NAME:-default}` in every text.
+/// Replaces `${NAME}` and `${NAME:-default}` in every text; `$${` stands for `${` itself.
 fn substitute(value: &mut Value, variables: Variables<'_>, missing: &mut Vec<String>) {
     match value {
         Value::String(text) if text.contains("${") => *text = expand(text, variables, missing),
@@ -156,12 +164,18 @@ fn substitute(value: &mut Value, variables: Variables<'_>, missing: &mut Vec<Str
     }
 }
 
-fn expand(text: &str, variables: Variables<'_>, missing: &mut Vec<String>) -> String {
+pub(crate) fn expand(text: &str, variables: Variables<'_>, missing: &mut Vec<String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
-        out.push_str(&rest[..start]);
+        if rest[..start].ends_with('$') {
+            out.push_str(&rest[..start]);
+            out.push('{');
+            rest = &rest[start + 2..];
+            continue;
+        }
         let Some(end) = rest[start..].find('}') else { break };
+        out.push_str(&rest[..start]);
         let inside = &rest[start + 2..start + end];
         let (name, default) =
             inside.split_once(":-").map_or((inside, None), |(name, default)| (name, Some(default)));
@@ -173,6 +187,11 @@ fn expand(text: &str, variables: Variables<'_>, missing: &mut Vec<String>) -> St
     }
     out.push_str(rest);
     out
+}
+
+/// Writes a text so that [`expand`] reads it as it is.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace("${", "$${")
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -194,9 +213,10 @@ impl Catalog {
         self.list().iter().any(|entry| matches!(entry.definition.managed_by, ManagedBy::File(_)))
     }
 
-    /// Brings the catalog in line with the files: adds and changes what they keep, and, when every file could be read
-    /// (`is_complete`), removes what none of them keeps. What is wrong is left as it was and reported.
-    pub fn sync_files(&self, monitors: &[FileMonitor], is_complete: bool) -> Vec<FileProblem> {
+    /// Brings the catalog in line with the files: adds and changes what they keep. What is wrong is left as it was and
+    /// reported. Answers too which monitors no file keeps any more: they stay in force, since a file may only be about to
+    /// be written again; see [`Self::remove_unkept`].
+    pub fn sync_files(&self, monitors: &[FileMonitor]) -> (Vec<FileProblem>, Vec<MonitorId>) {
         let _one = self.write();
         let mut problems = Vec::new();
         let mut seen: BTreeMap<MonitorId, &FileMonitor> = BTreeMap::new();
@@ -221,7 +241,7 @@ impl Catalog {
             Ok(removed) => removed.into_iter().map(|(one, _)| (one.id, one)).collect(),
             Err(error) => {
                 let message = format!("the monitors of files cannot be taken over: {error}");
-                return vec![FileProblem { file: PathBuf::new(), line: None, message }];
+                return (vec![FileProblem { file: PathBuf::new(), line: None, message }], Vec::new());
             }
         };
         loop {
@@ -243,15 +263,24 @@ impl Catalog {
                 break;
             }
         }
-        let gone: Vec<CatalogEntry> = self
+        let gone = self
             .list()
             .into_iter()
-            .filter(|entry| {
-                matches!(entry.definition.managed_by, ManagedBy::File(_))
-                    && !seen.contains_key(&entry.definition.id)
-            })
+            .filter(|entry| matches!(entry.definition.managed_by, ManagedBy::File(_)))
+            .map(|entry| entry.definition.id)
+            .filter(|id| !seen.contains_key(id))
             .collect();
-        for entry in gone.into_iter().filter(|_| is_complete) {
+        (problems, gone)
+    }
+
+    /// Removes monitors that no file keeps. Those that are kept otherwise by now stay.
+    pub fn remove_unkept(&self, gone: &[MonitorId]) -> Vec<FileProblem> {
+        let _one = self.write();
+        let mut problems = Vec::new();
+        for entry in gone.iter().filter_map(|id| self.get(*id)) {
+            if !matches!(entry.definition.managed_by, ManagedBy::File(_)) {
+                continue;
+            }
             tracing::warn!("monitor {} is in no file any more and is removed", entry.definition.spec.name);
             if let Err(error) = self.remove(entry.definition.id) {
                 problems.push(FileProblem {
@@ -320,6 +349,35 @@ mod tests {
             problems[0].to_string(),
             "shop.toml:1: not set in .env or the environment: NO; set it, or write ${NAME:-default}"
         );
+    }
+
+    #[test]
+    fn two_dollars_stand_for_one_before_a_brace() {
+        let variables = |name: &str| (name == "A").then(|| "1".to_owned());
+        for (text, expected) in [
+            ("$${A}", "${A}"),
+            ("${A}$${A}${A}", "1${A}1"),
+            ("$$${A}", "$${A}"),
+            ("costs $$5, ${A", "costs $$5, ${A"),
+            ("$${", "${"),
+            ("$$", "$$"),
+        ] {
+            let mut missing = Vec::new();
+            assert_eq!(expand(text, &variables, &mut missing), expected, "{text}");
+            assert_eq!(missing, [""; 0]);
+            // What is written for a text reads as that text.
+            assert_eq!(expand(&escape(expected), &variables, &mut missing), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_is_a_problem() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("shop.toml"), "").unwrap();
+        std::fs::write(folder.path().join("none.toml"), "# none at present\n").unwrap();
+        let (monitors, problems) = read_folder(folder.path(), &|_| None);
+        assert_eq!((monitors.len(), problems.len()), (0, 1));
+        assert!(problems[0].to_string().contains("shop.toml: is empty"), "{}", problems[0]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use wise_core::{FieldError, FieldErrors, ManagedBy, MonitorId, MonitorSpec, Prin
 
 use crate::catalog::{Catalog, CatalogEntry};
 use crate::error::CatalogError;
+use crate::files::expand;
 
 /// What to do with a monitor whose name is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,7 +84,8 @@ impl Catalog {
     ) -> Result<Imported, CatalogError> {
         let _one = self.write();
         let mut done = Imported::default();
-        let ready = self.examine(all, conflict, &mut done)?;
+        let (all, variables) = literal(all);
+        let ready = self.examine(&all, &variables, conflict, &mut done)?;
         let ordered = in_order(ready)?;
         if dry_run {
             return Ok(done);
@@ -123,6 +125,7 @@ impl Catalog {
     fn examine(
         &self,
         all: &[Value],
+        variables: &BTreeMap<usize, FieldError>,
         conflict: Conflict,
         done: &mut Imported,
     ) -> Result<Vec<Ready>, CatalogError> {
@@ -141,7 +144,11 @@ impl Catalog {
         for (number, body) in all.iter().enumerate() {
             let old = name_of(body).and_then(|name| self.entries().named(&name).cloned());
             let old = old.as_ref();
-            let examined = self.examine_one(body, old, &names).and_then(|spec| {
+            let examined = match variables.get(&number) {
+                Some(error) => Err(FieldErrors::from(error.clone()).into()),
+                None => self.examine_one(body, old, &names),
+            };
+            let examined = examined.and_then(|spec| {
                 let Some(old) = old else { return Ok(Some((MonitorId::generate(), spec))) };
                 if self.resolved(&spec) == old.definition.spec {
                     done.unchanged += 1;
@@ -192,11 +199,6 @@ impl Catalog {
         old: Option<&CatalogEntry>,
         names: &BTreeMap<String, usize>,
     ) -> Result<MonitorSpec, CatalogError> {
-        if let Some(path) = variable_in(body, "") {
-            let error = FieldError::new(path, "has a variable, which only files may have");
-            let hint = "write the value itself, or put the definition into a file of monitors.folder";
-            return Err(FieldErrors::from(error.hint(hint)).into());
-        }
         let spec = self.parse(body.clone(), old.map(|old| &*old.definition))?;
         if spec.depends_on.contains(&spec.name) {
             let error = FieldError::new("depends_on", "names the monitor itself").value(&spec.name);
@@ -277,15 +279,39 @@ fn in_order(mut left: Vec<Ready>) -> Result<Vec<Ready>, CatalogError> {
     Ok(ordered)
 }
 
-/// The place of a text with `${…}`.
-fn variable_in(value: &Value, path: &str) -> Option<String> {
+/// The definitions with `$${` read as `${`, and by their numbers those with a variable: variables are for files alone.
+fn literal(all: &[Value]) -> (Vec<Value>, BTreeMap<usize, FieldError>) {
+    let mut all = all.to_vec();
+    let mut variables = BTreeMap::new();
+    for (number, body) in all.iter_mut().enumerate() {
+        if let Some(path) = make_literal(body, "") {
+            let error = FieldError::new(path, "has a variable, which only files may have");
+            let hint = "write the value itself, or `$${` where it has `${`, or put the definition into a file of \
+                        monitors.folder";
+            variables.insert(number, error.hint(hint));
+        }
+    }
+    (all, variables)
+}
+
+/// Reads `$${` as `${` in every text; answers the place of the first text with a variable.
+fn make_literal(value: &mut Value, path: &str) -> Option<String> {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
-        Value::String(text) if text.contains("${") => Some(path.to_owned()),
-        Value::Array(items) => {
-            items.iter().enumerate().find_map(|(index, item)| variable_in(item, &format!("{path}[{index}]")))
+        Value::String(text) if text.contains("${") => {
+            let mut variables = Vec::new();
+            let literal = expand(text, &|_| None, &mut variables);
+            if !variables.is_empty() || text.replace("$${", "").contains("${") {
+                return Some(path.to_owned());
+            }
+            *text = literal;
+            None
         }
-        Value::Object(map) => map.iter().find_map(|(key, item)| variable_in(item, &below(key))),
+        Value::Array(items) => items
+            .iter_mut()
+            .enumerate()
+            .find_map(|(index, item)| make_literal(item, &format!("{path}[{index}]"))),
+        Value::Object(map) => map.iter_mut().find_map(|(key, item)| make_literal(item, &below(key))),
         _ => None,
     }
 }

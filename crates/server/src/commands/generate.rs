@@ -65,8 +65,11 @@ fn configuration() -> anyhow::Result<String> {
         "\n## Monitor files\n\n\
          Every `*.toml` file in `config/monitors.d` (or `--monitors DIR`) holds `[[monitor]]` tables with the keys of the\n\
          API and a `[monitor.settings]` table. Any text may hold `${NAME}` or `${NAME:-default}`, from `.env` or the\n\
-         environment. Changes are taken over while the server runs; a mistake in a file holds up no\n\
-         other file and removes no monitor, and the log says where it is. A monitor from a file is known by its name, and the API answers 409 to changes of it.\n\
+         environment; `$${` stands for `${` itself. Changes are taken over while the server runs, once nothing has changed for\n\
+         another `monitors.reload_interval`; a mistake in a file holds up no other file and removes no monitor, and the log says\n\
+         where it is. A monitor that is in no file any more is removed ten seconds later, so a file may be replaced in steps. An\n\
+         empty file, an empty folder and one that cannot be read are mistakes: they remove nothing, and `/health` is degraded. To\n\
+         keep no monitor in files, leave a file with a comment. A monitor from a file is known by its name, and the API answers 409 to changes of it.\n\
          [examples/monitors.toml](../examples/monitors.toml) shows the possibilities.\n\n\
          | key | meaning |\n|---|---|\n",
     );

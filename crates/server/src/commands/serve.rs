@@ -1,19 +1,21 @@
 //! `wise-monitoring serve`: watches, and serves the API and the dashboard.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::HttpServer;
 use anyhow::Context;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use wise_catalog::{Catalog, CatalogError, FIRST_START, read_folder};
-use wise_core::{Clock, Principal};
+use tokio::time::Instant;
+use wise_catalog::{Catalog, CatalogError, FIRST_START, FileProblem, read_folder};
+use wise_core::{Clock, MonitorId, Principal};
 use wise_storage::ports::Store;
 use wise_storage::{MongoStore, StoreError};
 
@@ -28,6 +30,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(15);
 /// It is told of every so many times.
 const TOLD_EVERY: u32 = 10;
+/// A monitor that is in no file any more is removed after this: whoever replaces a file may first remove it.
+const UNKEPT_FOR: Duration = Duration::from_secs(10);
 /// How often monitors are looked for whose time to be brought back is over.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
 /// Answers in progress may take this long when the server stops.
@@ -71,6 +75,7 @@ pub(super) fn run(sources: &Sources, environment: &Environment) -> anyhow::Resul
         is_named: sources.monitors.is_some()
             || loaded.settings.monitors.folder != Settings::default().monitors.folder,
         problems: running.file_problems.clone(),
+        unkept: Arc::default(),
     };
     let end = actix_web::rt::System::new().block_on(serve(loaded.settings, files, listeners, running))?;
     match end {
@@ -298,18 +303,45 @@ struct Files {
     /// Someone named the folder, so that it should be there.
     is_named: bool,
     problems: Arc<AtomicUsize>,
+    /// Monitors that no file keeps any more, and since when.
+    unkept: Arc<Mutex<BTreeMap<MonitorId, Instant>>>,
 }
 
 impl Files {
-    /// Brings the catalog in line with the files. A mistake in one of them holds up no other, and removes nothing.
-    fn sync(&self, catalog: &Catalog) {
+    /// Brings the catalog in line with the files. A mistake in one of them holds up no other, and removes nothing. True
+    /// when it has to be looked at again: a monitor is in no file, and it is not yet long enough ago to be meant.
+    fn sync(&self, catalog: &Catalog) -> bool {
         let is_wanted = self.is_named || catalog.has_file_monitors();
         if !is_wanted && !self.folder.exists() {
-            return;
+            return false;
         }
         let (monitors, mut problems) = read_folder(&self.folder, &|name| self.environment.get(name));
+        if problems.is_empty()
+            && catalog.has_file_monitors()
+            && signature(&self.folder).is_some_and(|files| files.is_empty())
+        {
+            let message = "has no file any more: is the right volume mounted? To keep no monitor in files, leave one with \
+                           a comment"
+                .to_owned();
+            problems.push(FileProblem { file: self.folder.clone(), line: None, message });
+        }
         let is_complete = problems.is_empty();
-        problems.extend(catalog.sync_files(&monitors, is_complete));
+        let (wrong, gone) = catalog.sync_files(&monitors);
+        problems.extend(wrong);
+        let mut unkept = self.unkept.lock().unwrap_or_else(PoisonError::into_inner);
+        unkept.retain(|id, _| is_complete && gone.contains(id));
+        let now = Instant::now();
+        if is_complete {
+            let mut due = Vec::new();
+            for id in gone {
+                let since = *unkept.entry(id).or_insert(now);
+                if now.duration_since(since) >= UNKEPT_FOR {
+                    unkept.remove(&id);
+                    due.push(id);
+                }
+            }
+            problems.extend(catalog.remove_unkept(&due));
+        }
         for problem in &problems {
             tracing::error!("{problem}");
         }
@@ -319,6 +351,7 @@ impl Files {
             );
         }
         self.problems.store(problems.len(), Ordering::Relaxed);
+        !unkept.is_empty()
     }
 }
 
@@ -346,30 +379,37 @@ async fn purge_removed(catalog: Arc<Catalog>, clock: Arc<dyn Clock>) {
     }
 }
 
-/// Takes over changes of the monitor files.
+/// Takes over changes of the monitor files, once nothing has changed for one more look: files are copied in steps.
 async fn follow_files(catalog: Arc<Catalog>, files: Files, interval: Duration) {
-    let mut seen = signature(&files.folder);
+    let mut taken = signature(&files.folder);
+    let mut seen = taken.clone();
+    // What was read at the start may have been half written, or lack a file.
+    let mut is_due = true;
     let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(100)));
     loop {
         ticks.tick().await;
         let now = signature(&files.folder);
-        if now != seen {
-            seen = now;
+        let is_steady = now == seen;
+        seen = now;
+        if !is_steady || (seen == taken && !is_due) {
+            continue;
+        }
+        if seen != taken {
             tracing::info!("monitor files have changed");
-            let (catalog, files) = (catalog.clone(), files.clone());
-            let done = tokio::task::spawn_blocking(move || files.sync(&catalog)).await;
-            if done.is_err() {
-                tracing::error!("taking over the monitor files failed");
-            }
+        }
+        taken.clone_from(&seen);
+        let (catalog, files) = (catalog.clone(), files.clone());
+        match tokio::task::spawn_blocking(move || files.sync(&catalog)).await {
+            Ok(again) => is_due = again,
+            Err(_) => tracing::error!("taking over the monitor files failed"),
         }
     }
 }
 
-/// Names, sizes and times of the files: changes whenever one of them does.
-fn signature(folder: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
+/// Names, sizes and times of the files: changes whenever one of them does. `None` when the folder cannot be read.
+fn signature(folder: &Path) -> Option<Vec<(PathBuf, u64, Option<std::time::SystemTime>)>> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
+        .ok()?
         .filter_map(|entry| {
             let entry = entry.ok()?;
             let path = entry.path();
@@ -380,7 +420,7 @@ fn signature(folder: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)
         })
         .collect();
     files.sort();
-    files
+    Some(files)
 }
 
 /// Says where to go next.
