@@ -55,7 +55,7 @@ export function Charts({ monitor, plugin, range, events }: Props) {
   );
   const zoom = (from: number, to: number) =>
     setQuery(absoluteQuery(from * 1000, to * 1000), { replace: false });
-  const zoomOut = () => setQuery(relativeQuery(range.key ?? '6h'), { replace: false });
+  const zoomOut = () => setQuery(relativeQuery(range.key), { replace: false });
 
   if (history.error.value) return <ProblemBox error={history.error.value} onRetry={history.reload} />;
   if (!charts) {

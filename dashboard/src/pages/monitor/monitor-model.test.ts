@@ -111,6 +111,22 @@ describe('the range', () => {
     expect(read('range=century').key).toBe('6h');
   });
 
+  it('of a new monitor is the shortest that has all of it', () => {
+    const first = (seconds: number, query = '') =>
+      readRange(new URLSearchParams(query), now, now - seconds * 1000).key;
+    expect([0, 60, 900, 901, 3600, 3601, 86_400].map((seconds) => first(seconds))).toEqual([
+      '15m',
+      '15m',
+      '15m',
+      '1h',
+      '1h',
+      '6h',
+      '6h',
+    ]);
+    expect(first(60, 'range=6h')).toBe('6h');
+    expect(first(60, 'range=century')).toBe('15m');
+  });
+
   it('has fixed ends, and then is not live', () => {
     const { from, to } = absoluteQuery(now - 60_000, now);
     expect(read(`from=${from}&to=${to}`)).toEqual({ key: null, from: now - 60_000, to: now, live: false });
@@ -118,7 +134,8 @@ describe('the range', () => {
   });
 
   it('leaves the address alone when it is the usual one', () => {
-    expect(relativeQuery('6h')).toEqual({ range: null, from: null, to: null });
+    expect(relativeQuery('6h')).toEqual({ range: '6h', from: null, to: null });
+    expect(relativeQuery(null)).toEqual({ range: null, from: null, to: null });
   });
 
   it('moves by half, and never into the future', () => {

@@ -58,9 +58,10 @@ export function MonitorPage({ id }: { id: string }) {
   // A relative range ends at the newest check, so that a chart is fetched again when there is something new.
   const { query } = location.value;
   const end = query.get('live') === '0' ? null : fresh;
-  const range = useMemo(() => readRange(query, serverNow()), [query.toString(), end]);
-
   const { value: shown } = monitor.data;
+  const created = Date.parse(shown?.created_at ?? '') || 0;
+  const range = useMemo(() => readRange(query, serverNow(), created), [query.toString(), end, created]);
+
   if (!shown) return <Missing error={monitor.error.value} onRetry={monitor.reload} />;
   const status = view?.status ?? shown.status;
   const plugin = plugins.value?.find(({ kind }) => kind === shown.kind);

@@ -18,21 +18,27 @@ export const RANGES: readonly [key: string, seconds: number, label: string][] = 
   ['1y', 31_536_000, '1 y'],
 ];
 
-const DEFAULT_KEY = '6h';
+/** The longest range that is shown unless the address says otherwise. */
+const DEFAULT_SECONDS = 21_600;
 
-/** The range the address asks for: `range=6h`, or `from` and `to`; a wrong one gives the default. */
-export function readRange(query: URLSearchParams, nowMs: number): Range {
+/**
+ * The range the address asks for: `range=6h`, or `from` and `to`. Without one, or with a wrong one, six hours, or the
+ * shortest range that has all of a monitor that was created later: a minute of data in six hours is a dot.
+ */
+export function readRange(query: URLSearchParams, nowMs: number, createdMs = 0): Range {
   const from = Date.parse(query.get('from') ?? '');
   const to = Date.parse(query.get('to') ?? '');
   if (from < to) return { key: null, from, to, live: false };
   const asked = query.get('range');
+  const wanted = Math.min(DEFAULT_SECONDS, (nowMs - createdMs) / 1000);
   const [key, seconds] = RANGES.find(([candidate]) => candidate === asked) ??
-    RANGES.find(([candidate]) => candidate === DEFAULT_KEY) ?? ['6h', 21_600];
+    RANGES.find(([, seconds]) => seconds >= wanted) ?? ['6h', DEFAULT_SECONDS];
   return { key, from: nowMs - seconds * 1000, to: nowMs, live: query.get('live') !== '0' };
 }
 
-export function relativeQuery(key: string): Record<string, string | null> {
-  return { range: key === DEFAULT_KEY ? null : key, from: null, to: null };
+/** Asks for a relative range; without a key for the one that is shown first. */
+export function relativeQuery(key: string | null): Record<string, string | null> {
+  return { range: key, from: null, to: null };
 }
 
 export function absoluteQuery(from: number, to: number): Record<string, string | null> {
