@@ -1,7 +1,7 @@
 //! How monitors stand now, and how they stood.
 //!
 //! [`Overview`] is the live view: it takes in checks and events as they come, before they are stored, so that the page is
-//! right while the store is away. [`Uptime`], [`incidents`] and [`report`] are worked out from the main record. Nothing
+//! right while the store is away. [`Uptime`], [`incidents()`] and [`report()`] are worked out from the main record. Nothing
 //! here is stored, and nothing is decided: statuses come from the orchestrator.
 
 mod incidents;

@@ -53,7 +53,7 @@ pub(crate) struct Server {
     /// Addresses to listen on. Only loopback addresses while there is no login.
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) listen: Vec<String>,
-    /// Address at which people reach the server, such as https://monitoring.example.org: for links in notifications.
+    /// Address at which people reach the server, such as `https://monitoring.example.org`: for links in notifications.
     /// Its host is answered too. Empty: links have the address that is listened on.
     pub(crate) public_url: String,
     /// Path below which everything is served, such as /monitoring.
