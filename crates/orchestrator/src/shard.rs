@@ -148,6 +148,13 @@ pub(crate) struct Shard {
     lapses: u64,
 }
 
+/// What a turn of the loop waited for.
+enum Woken {
+    Command(Command),
+    Ended(Result<Done, tokio::task::JoinError>),
+    Time,
+}
+
 impl Shard {
     #[expect(clippy::too_many_arguments, reason = "called once, by the orchestrator")]
     pub(crate) fn new(
@@ -185,8 +192,8 @@ impl Shard {
 
     pub(crate) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Command>) {
         let mut timer = pin!(sleep_until(Instant::now()));
+        let mut now = self.look_at_clocks();
         loop {
-            let now = self.look_at_clocks();
             let beat = u64::try_from((now - self.epoch).as_micros()).unwrap_or(u64::MAX);
             self.pulse.beat.store(beat, Ordering::Relaxed);
             self.start_waiting(now);
@@ -194,22 +201,22 @@ impl Shard {
             self.flush_if_due(now);
             let wake = self.next_wake(now);
             timer.as_mut().reset(wake);
-            tokio::select! {
+            let woken = tokio::select! {
                 biased;
                 command = inbox.recv() => match command {
                     Some(Command::Shutdown(grace)) => return self.finish(grace).await,
                     None => return self.finish(Duration::ZERO).await,
-                    Some(command) => {
-                        // What lapsed did so under the definitions of before.
-                        self.look_at_clocks();
-                        self.handle(command);
-                    }
+                    Some(command) => Woken::Command(command),
                 },
-                Some(done) = self.running.join_next() => {
-                    self.look_at_clocks();
-                    self.joined(done);
-                }
-                () = &mut timer => {}
+                Some(done) = self.running.join_next() => Woken::Ended(done),
+                () = &mut timer => Woken::Time,
+            };
+            // Once a turn, and first: what lapsed did so under what was known before.
+            now = self.look_at_clocks();
+            match woken {
+                Woken::Command(command) => self.handle(command),
+                Woken::Ended(done) => self.joined(done),
+                Woken::Time => {}
             }
             // Take in all that has ended before the clock is looked at again.
             while let Some(done) = self.running.try_join_next() {

@@ -80,7 +80,7 @@ fn numbered(folder: &str, prefix: &str) -> Vec<(u32, std::path::PathBuf)> {
     found
 }
 
-/// The device that a chip belongs to, as bus and device: numbers of chips are given anew at each start.
+/// The device that a chip belongs to, as bus and device: chips get other numbers at each start.
 fn chip(folder: &Path) -> String {
     let device = fs::canonicalize(folder.join("device")).unwrap_or_default();
     let part = |path: Option<&Path>| {

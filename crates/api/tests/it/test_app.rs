@@ -119,7 +119,7 @@ impl Observer for ToOverview {
     fn stored(&self, _: &Stored) {}
 }
 
-/// Whoever a test has set makes every request; no one, when it has set none.
+/// The principal that a test has set makes every request; no one, when it has set none.
 #[derive(Default)]
 struct Chosen(Mutex<Option<Principal>>);
 

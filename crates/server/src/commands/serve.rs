@@ -30,7 +30,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(15);
 /// It is told of every so many times.
 const TOLD_EVERY: u32 = 10;
-/// A monitor that is in no file any more is removed after this: whoever replaces a file may first remove it.
+/// A monitor that is in no file any more is removed after this: one that is replaced may be gone for a moment.
 const UNKEPT_FOR: Duration = Duration::from_secs(10);
 /// How often monitors are looked for whose time to be brought back is over.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);

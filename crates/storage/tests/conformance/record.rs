@@ -69,7 +69,7 @@ fn events_are_numbered_and_consumers_resume() {
         drop(store);
         let store = bed.open(at(60));
         assert_eq!(store.cursor("log").unwrap(), numbers[1], "a cursor never goes back");
-        assert_eq!((store.cursor("nobody").unwrap(), store.last_event().unwrap()), (0, numbers[3]));
+        assert_eq!((store.cursor("unknown").unwrap(), store.last_event().unwrap()), (0, numbers[3]));
         let rest = [(numbers[2], all[2].clone()), (numbers[3], all[3].clone())];
         assert_eq!(store.events_after(numbers[1], 10).unwrap(), rest);
         assert_eq!(store.unseen_events("log", 10).unwrap(), rest);
